@@ -1,0 +1,194 @@
+"""What an agent is asked to do (`Job`), and what it and its host report back (`Report`).
+
+This is the one vocabulary that the control plane and the agents share. It travels as JSON: a job
+over the host's unix socket, a report through the Redis stream `REPORTS_STREAM`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+REPORTS_STREAM = "majlis:reports"
+"""Redis stream of reports; each entry has the one field `report`, a JSON document."""
+
+
+class Role(StrEnum):
+    """Who said a turn."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class AgentState(StrEnum):
+    """What the agent is doing, in the words of LiveKit's attribute `lk.agent.state`."""
+
+    INITIALIZING = "initializing"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+
+
+class EndReason(StrEnum):
+    """Why a session is over."""
+
+    REQUESTED = "requested"
+    """Somebody called the end of it over the API."""
+    USER_LEFT = "user_left"
+    USER_LOST = "user_lost"
+    """The user's connection broke and did not come back within the grace time."""
+    USER_NEVER_CAME = "user_never_came"
+    IDLE = "idle"
+    """Nobody said anything for the session timeout."""
+    ROOM_GONE = "room_gone"
+    """The room was deleted, or the room server could not be reached again."""
+    DRAINED = "drained"
+    """The machine was taken out of service and the time for running calls was over."""
+    AGENT_FAILED = "agent_failed"
+    """The agent died or gave up, and no further one could take its place."""
+    NOT_PLACED = "not_placed"
+    """No machine took the session in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One passage that an answer rests on."""
+
+    filename: str
+    chunk_index: int
+    similarity_score: float
+    """0..1, where 1 is a perfect match."""
+    preview: str
+    """The beginning of the passage, at most 200 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing that was said: what the user was heard to say, or what the user heard."""
+
+    role: Role
+    text: str
+    at: float
+    """Unix time in seconds when it began."""
+    interrupted: bool = False
+    """The user spoke over it; `text` is then the part that was played."""
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One session for an agent to run, from joining its room to leaving it."""
+
+    session_id: str
+    """Also the room's name."""
+    fence: int
+    """Fencing token of the lease under which this agent runs; a larger one makes it stale."""
+    user_identity: str
+    user_name: str
+    language: str
+    """BCP-47, `en-US`."""
+    voice: str
+    """As the client named it; `agent.stages.voices` maps it for the synthesiser in use."""
+    opening_line: str
+    """Spoken when the user is there; empty: say nothing."""
+    knowledge_base: str
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    history: tuple[Turn, ...] = ()
+    """What was said before, oldest first, when this agent takes over from another."""
+    attempt: int = 0
+    """How many agents this session has had before."""
+
+    @property
+    def agent_identity(self) -> str:
+        """The same for every agent of the session, so that a successor takes the place over."""
+        return f"agent-{self.session_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentJoined:
+    """The agent is in the room."""
+
+    session_id: str
+    fence: int
+    at: float
+    kind: Literal["agent_joined"] = "agent_joined"
+
+
+@dataclass(frozen=True, slots=True)
+class UserJoined:
+    """The user is in the room, for the first time or again."""
+
+    session_id: str
+    fence: int
+    at: float
+    kind: Literal["user_joined"] = "user_joined"
+
+
+@dataclass(frozen=True, slots=True)
+class UserLeft:
+    """The user is not in the room; the agent waits for the grace time."""
+
+    session_id: str
+    fence: int
+    at: float
+    kind: Literal["user_left"] = "user_left"
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The agent began to listen, think or speak."""
+
+    session_id: str
+    fence: int
+    at: float
+    state: AgentState
+    kind: Literal["state_changed"] = "state_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """Something was said, by either side."""
+
+    session_id: str
+    fence: int
+    at: float
+    turn: Turn
+    kind: Literal["turn_ended"] = "turn_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEnded:
+    """The agent has ended the conversation on purpose and is about to exit."""
+
+    session_id: str
+    fence: int
+    at: float
+    reason: EndReason
+    error: str = ""
+    kind: Literal["agent_ended"] = "agent_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentExited:
+    """The host saw the agent's process end, however it ended."""
+
+    session_id: str
+    fence: int
+    at: float
+    host: str
+    exit_code: int
+    """As `subprocess` has it: negative is the number of the signal; 255 for an adopted process
+    whose code cannot be known."""
+    kind: Literal["agent_exited"] = "agent_exited"
+
+
+Report = Annotated[
+    AgentJoined | UserJoined | UserLeft | StateChanged | TurnEnded | AgentEnded | AgentExited,
+    Field(discriminator="kind"),
+]
+
+JOB_CODEC: TypeAdapter[Job] = TypeAdapter(Job)
+REPORT_CODEC: TypeAdapter[Report] = TypeAdapter(Report)
+TURNS_CODEC: TypeAdapter[tuple[Turn, ...]] = TypeAdapter(tuple[Turn, ...])

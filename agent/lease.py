@@ -1,0 +1,78 @@
+"""The lease that lets one agent, and one only, run a session.
+
+It is a Redis hash `{fence, host}` with a time to live. The fence is drawn from one counter, so a
+later holder's is always larger, and whoever holds a smaller one finds out at its next renewal.
+Every process of the deployment goes through these three scripts; each is atomic.
+"""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+_FENCE_COUNTER = "majlis:fence"
+
+_TAKE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local fence = redis.call('INCR', KEYS[2])
+redis.call('HSET', KEYS[1], 'fence', fence, 'host', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return fence
+"""
+
+_RENEW = """
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+
+_RELEASE = """
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who runs a session at present."""
+
+    fence: int
+    host: str
+
+
+class Leases:
+    """Leases on sessions, kept in Redis. Raises `redis.exceptions.RedisError` when it is away."""
+
+    def __init__(self, redis: Redis, *, ttl_s: float) -> None:
+        self._redis = redis
+        self._ttl_ms = int(ttl_s * 1000)
+        self._take = redis.register_script(_TAKE)
+        self._renew = redis.register_script(_RENEW)
+        self._release = redis.register_script(_RELEASE)
+
+    @staticmethod
+    def key(session_id: str) -> str:
+        """Name of the lease in Redis."""
+        return f"majlis:lease:{session_id}"
+
+    async def take(self, session_id: str, host: str) -> int | None:
+        """Take the lease for an agent on `host`: its fence, or None while somebody holds it."""
+        fence = await self._take(
+            keys=[self.key(session_id), _FENCE_COUNTER], args=[host, self._ttl_ms]
+        )
+        return int(fence) or None
+
+    async def renew(self, session_id: str, fence: int) -> bool:
+        """Hold it for another time to live. False: it is no longer ours, so leave."""
+        renewed = await self._renew(keys=[self.key(session_id)], args=[fence, self._ttl_ms])
+        return bool(renewed)
+
+    async def release(self, session_id: str, fence: int) -> bool:
+        """Give it back. False: it was not ours (any more)."""
+        return bool(await self._release(keys=[self.key(session_id)], args=[fence]))
+
+    async def holder(self, session_id: str) -> Holder | None:
+        """Who holds it, if anybody."""
+        fields = await self._redis.hgetall(self.key(session_id))
+        if not fields:
+            return None
+        return Holder(fence=int(fields["fence"]), host=str(fields["host"]))

@@ -1,0 +1,110 @@
+"""What a conversation and its process need to know, read once from the environment and `.env`.
+
+`orchestrator.settings.Settings` adds what the control plane needs, so that one object serves a
+process. Every setting's meaning stands in `.env.example`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+BCP47 = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+
+
+class AgentSettings(BaseSettings):
+    """Settings of an agent process. Frozen; a wrong value raises `pydantic.ValidationError`."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    livekit_url: str = ""
+    livekit_api_key: str = ""
+    livekit_api_secret: SecretStr = SecretStr("")
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+
+    data_dir: Path = PROJECT_ROOT / "data"
+    """State of this machine: indexes, language models, the embedded Redis, logs."""
+    run_dir: Path = PROJECT_ROOT / "data" / "run"
+    """Unix sockets and process records; a short path, for a socket's may have 107 bytes."""
+
+    # the conversation
+    default_language_code: BCP47 = "en-US"
+    tts_language_code: BCP47 | None = None
+    tts_voice_gender: Literal["male", "female"] = "female"
+    default_voice: str = "Ashley"
+    opening_line: str | None = None
+    """None: a greeting in the session's language."""
+    max_session_history: Annotated[int, Field(ge=0, le=1000)] = 10
+    session_timeout_seconds: Seconds = 300.0
+    user_join_timeout_seconds: Seconds = 60.0
+    user_rejoin_timeout_seconds: Seconds = 30.0
+    silence_duration_seconds: Seconds | None = None
+    turn_detection: Literal["model", "vad"] = "model"
+
+    # what the assistant knows
+    knowledge_dir: Path = PROJECT_ROOT / "documents"
+    """Each folder in it is a collection of that name; files beside them are in `default`."""
+    knowledge_base: str = "default"
+
+    # stages: `auto` takes the first provider whose key is set, else the local one
+    stt_provider: str = "auto"
+    llm_provider: str = "auto"
+    tts_provider: str = "auto"
+    assembly_api_key: SecretStr | None = None
+    groq_api_key: SecretStr | None = None
+    groq_model: str = "llama-3.3-70b-versatile"
+    inworld_api_key: SecretStr | None = None
+    assembly_base_url: str | None = None
+    groq_base_url: str | None = None
+    inworld_base_url: str | None = None
+    asr_timeout_seconds: Seconds = 30.0
+    rag_timeout_seconds: Seconds = 60.0
+    tts_timeout_seconds: Seconds = 30.0
+    max_retries: Annotated[int, Field(ge=0, le=20)] = 3
+    retry_delay_seconds: Seconds = 1.0
+
+    # the agent host
+    agent_host_name: str = ""
+    """Empty: the machine's host name."""
+    agent_pool_size: Annotated[int, Field(ge=0, le=100)] = 2
+    max_agents_per_host: Annotated[int, Field(ge=1, le=10_000)] = 100
+    agent_lease_seconds: Seconds = 15.0
+    drain_timeout_seconds: Seconds = 600.0
+
+    @field_validator("data_dir", "run_dir", "knowledge_dir")
+    @classmethod
+    def _from_project_root(cls, value: Path) -> Path:
+        return value if value.is_absolute() else PROJECT_ROOT / value
+
+    @property
+    def agent_host_socket(self) -> Path:
+        """Where the machine's agent host listens."""
+        return self.run_dir / "agent-host.sock"
+
+    @property
+    def recognizer_socket(self) -> Path:
+        """Where the machine's local recogniser listens."""
+        return self.run_dir / "recognizer.sock"
+
+    @property
+    def synthesizer_socket(self) -> Path:
+        """Where the machine's local synthesiser listens."""
+        return self.run_dir / "synthesizer.sock"
+
+    @property
+    def knowledge_index_dir(self) -> Path:
+        """Where the indexes of the collections are, `<collection>.sqlite`."""
+        return self.data_dir / "knowledge"
