@@ -1,0 +1,243 @@
+"""Starts everything, says where to look, and stops it when told to."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.settings import PROJECT_ROOT
+from agent.stages.choice import StageChoice, StageUnavailable, choose
+from launch import embedded
+from launch.control import Supervisord
+from launch.errors import LaunchError, StartFailed
+from launch.plan import Embedded, Plan, make_plan
+from launch.settings import LaunchSettings
+from launch.supervisord import render
+from orchestrator.settings import SettingsError, load_settings, warn_misspellings
+
+PR_SET_PDEATHSIG = 1
+FAST_STOP_S = 4.5
+"""After Ctrl-C, how long the programs have before they are killed."""
+
+Tell = Callable[[str], None]
+Stop = asyncio.Future[signal.Signals]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """This machine made ready: the plan, and the environment that the programs inherit."""
+
+    settings: LaunchSettings
+    plan: Plan
+    environment: Mapping[str, str]
+    config: Path
+
+
+def main() -> int:
+    """Run until stopped. Exit codes: 0 stopped, 1 failed while running, 2 could not be started."""
+    try:
+        settings = load_settings(LaunchSettings)
+        warn_misspellings(os.environ, LaunchSettings, _complain)
+        with embedded.only_instance(settings.data_dir):
+            machine = prepare(settings, choose(settings), print)
+            return asyncio.run(_run(machine, print))
+    except (LaunchError, SettingsError, StageUnavailable) as error:
+        _complain(str(error))
+        return 2
+    except KeyboardInterrupt:
+        return 0
+
+
+def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machine:
+    """Claim ports, make the embedded parts and the index, write the configuration."""
+    embedded.make_run_dir(settings.run_dir)
+    log_dir = settings.data_dir / "logs"
+    log_dir.mkdir(parents=True, exist_ok=True)
+    embedded.claim_port("PORT", settings.host, settings.port)
+    environment = dict(os.environ)
+    environment["RUN_DIR"] = str(settings.run_dir)
+    parts = Embedded(None, None, None)
+    if settings.redis_is_embedded:
+        port = embedded.claim_port("REDIS_PORT", "127.0.0.1", settings.redis_port)
+        config, url = embedded.write_redis_config(settings.run_dir, settings.data_dir, port)
+        environment["REDIS_URL"] = url
+        parts = Embedded(embedded.find_redis_server(), config, None)
+    if settings.rooms_are_embedded:
+        port = embedded.claim_port("DEVROOM_PORT", settings.devroom_host, settings.devroom_port)
+        key = embedded.room_key(settings.data_dir)
+        environment["LIVEKIT_URL"] = f"ws://{_reachable(settings.devroom_host)}:{port}"
+        environment["LIVEKIT_API_KEY"] = key.key
+        environment["LIVEKIT_API_SECRET"] = key.secret
+        parts = Embedded(parts.redis_server, parts.redis_config, port)
+    plan = make_plan(settings, parts, stages)
+    config_path = settings.run_dir / "supervisord.conf"
+    text = render(plan, run_dir=settings.run_dir, log_dir=log_dir, directory=PROJECT_ROOT)
+    embedded.write_private(config_path, text)
+    for part, taken in plan.taken:
+        tell(f"  {part:<12} {taken}")
+    return Machine(settings, plan, environment, config_path)
+
+
+async def _run(machine: Machine, tell: Tell) -> int:
+    stop: Stop = asyncio.get_running_loop().create_future()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, _settle, stop, number)
+    began = time.monotonic()
+    for module in ("agent.knowledge", "agent.stages.local.language_model"):
+        arguments = ["index"] if module == "agent.knowledge" else []
+        if not await _first(_preparation(machine, module, arguments), stop):
+            return 0
+    supervisord = await _start_supervisord(machine)
+    exited = asyncio.create_task(supervisord.wait())
+    try:
+        ready = asyncio.create_task(_until_ready(machine))
+        await asyncio.wait({ready, exited, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and not stop.done():
+            ready.result()
+            tell(f"Majlis is ready after {time.monotonic() - began:.1f} s: {_url(machine)}")
+            await asyncio.wait({exited, stop}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not stop.done():
+            raise StartFailed(f"supervisord ended by itself; see {machine.settings.data_dir}/logs")
+        return 0
+    finally:
+        fast = not stop.done() or stop.result() is signal.SIGINT
+        await _stop(machine, supervisord, exited, fast=fast, tell=tell)
+
+
+async def _preparation(machine: Machine, module: str, arguments: list[str]) -> None:
+    """Run one step of getting ready, its output shown as it comes."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        env=machine.environment,
+        cwd=PROJECT_ROOT,
+        preexec_fn=_die_with_parent,
+    )
+    try:
+        code = await process.wait()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+        raise
+    if code != 0:
+        raise StartFailed(f"`python -m {' '.join([module, *arguments])}` failed (exit code {code})")
+
+
+async def _first(
+    work: "asyncio._CoroutineLike[None]", stop: asyncio.Future[signal.Signals]
+) -> bool:
+    """Do the work unless we are stopped first; whether it was done."""
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return False
+    task.result()
+    return True
+
+
+async def _start_supervisord(machine: Machine) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(machine.config)),
+        env=machine.environment,
+        cwd=PROJECT_ROOT,
+        start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we stop the rest in order
+        preexec_fn=_die_with_parent,
+    )
+
+
+async def _until_ready(machine: Machine) -> None:
+    """Return when a session can be started. Raises `StartFailed`, which names what is not up."""
+    settings = machine.settings
+    deadline = time.monotonic() + settings.start_timeout_seconds
+    while True:
+        waiting_for = await asyncio.to_thread(_not_ready, settings)
+        if waiting_for is None:
+            return
+        if time.monotonic() > deadline:
+            states = await asyncio.to_thread(Supervisord(settings.run_dir).states)
+            down = ", ".join(f"{n} {s}" for n, s in states.items() if s != "RUNNING") or "none"
+            raise StartFailed(
+                f"Not ready after {settings.start_timeout_seconds:.0f} s: {waiting_for}; "
+                f"programs not running: {down}. Their logs are in {settings.data_dir / 'logs'}."
+            )
+        await asyncio.sleep(0.1)
+
+
+def _not_ready(settings: LaunchSettings) -> str | None:
+    """What is not up yet; None when all is."""
+    if not settings.agent_host_socket.is_socket():
+        return "the agent host does not listen"
+    url = f"http://{_reachable(settings.host)}:{settings.port}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return None if answer.status == 200 else f"{url} answers {answer.status}"
+    except urllib.error.HTTPError as error:
+        return f"{url} answers {error.code}: {error.read(2000).decode(errors='replace')}"
+    except OSError as error:
+        return f"{url}: {error}"
+
+
+async def _stop(
+    machine: Machine,
+    supervisord: asyncio.subprocess.Process,
+    exited: "asyncio.Task[int]",
+    *,
+    fast: bool,
+    tell: Tell,
+) -> None:
+    """Stop everything: at once when `fast`, else letting calls finish. Returns when all is gone."""
+    if exited.done():
+        return
+    tell("Stopping." if fast else "Draining: running calls finish first. Ctrl-C stops at once.")
+    if not fast:
+        hurry: Stop = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _settle, hurry, signal.SIGINT)
+        supervisord.terminate()
+        await asyncio.wait({exited, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        if exited.done():
+            return
+    control = Supervisord(machine.settings.run_dir)
+    await asyncio.to_thread(control.signal, "agent-host", "INT")
+    await asyncio.to_thread(control.stop_all)
+    with contextlib.suppress(ProcessLookupError):
+        supervisord.terminate()
+    done, _ = await asyncio.wait({exited}, timeout=FAST_STOP_S)
+    if not done:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(supervisord.pid, signal.SIGKILL)
+        await exited
+
+
+def _settle(future: Stop, number: signal.Signals) -> None:
+    if not future.done():
+        future.set_result(number)
+
+
+def _die_with_parent() -> None:
+    """In the child: be told to stop when our parent is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _reachable(host: str) -> str:
+    """An address at which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+
+
+def _url(machine: Machine) -> str:
+    return f"http://{_reachable(machine.settings.host)}:{machine.settings.port}"
+
+
+def _complain(line: str) -> None:
+    print(line, file=sys.stderr)
