@@ -1,0 +1,163 @@
+"""The whole product as real processes, started the way `make run` starts it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(look: Callable[[], T | None], *, within_s: float, what: str) -> T:
+    """Look until there is something to see. Raises AssertionError, naming `what`."""
+    deadline = time.monotonic() + within_s
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the product, as `ps` shows it."""
+
+    pid: int
+    command: str
+
+
+class Stack:
+    """One running instance. Its processes are known by `RUN_DIR` in their environment."""
+
+    def __init__(self, folder: Path, *, environment: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.run_dir = folder / "run"
+        self.data_dir = folder / "data"
+        self.log = folder / "run.log"
+        self._environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("LIVEKIT_", "REDIS_"))},
+            "PORT": str(self.port),
+            "RUN_DIR": str(self.run_dir),
+            "DATA_DIR": str(self.data_dir),
+            "ALIAS_PORTS": "",
+            **(environment or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(base_url=self.url, timeout=15)
+
+    def start(self, *, within_s: float = 120) -> None:
+        """Start, and wait until it says that it is ready."""
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "run.py"],
+                cwd=PROJECT_ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        process = self._process
+
+        def ready() -> bool:
+            assert process.poll() is None, self.log.read_text()
+            return "Majlis is ready" in self.log.read_text()
+
+        try:
+            eventually(ready, within_s=within_s, what="ready")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, number: signal.Signals = signal.SIGINT, *, within_s: float = 15) -> float:
+        """Stop it; how long that took in seconds. What is left after the time is killed."""
+        self.http.close()
+        process = self._process
+        if process is None:
+            return 0.0
+        began = time.monotonic()
+        process.send_signal(number)
+        try:
+            process.wait(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        took = time.monotonic() - began
+        for left in self.processes():
+            os.kill(left.pid, signal.SIGKILL)
+        self._process = None
+        return took
+
+    def interrupt(self) -> float:
+        """Ctrl-C: how long until it is gone, in seconds, leaving what it leaves."""
+        assert self._process is not None
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=30)
+        return time.monotonic() - began
+
+    def processes(self) -> list[Process]:
+        """Every process that was started under this instance."""
+        marker = f"RUN_DIR={self.run_dir}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                if marker in (entry / "environ").read_bytes().split(b"\0"):
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found.append(Process(int(entry.name), command.strip()))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+        return [process for process in found if process.command]
+
+    def find(self, part: str) -> Process | None:
+        """The process whose command contains `part`; the oldest, where there are several."""
+        return min(
+            (process for process in self.processes() if part in process.command),
+            key=lambda process: process.pid,
+            default=None,
+        )
+
+    def agent_of(self, session_id: str) -> Process | None:
+        """The agent process of a session, by its title."""
+        return self.find(f"agent {session_id}")
+
+    def environment_of(self, part: str) -> dict[str, str]:
+        """What a process of ours inherited, embedded addresses and keys included."""
+        process = self.find(part)
+        assert process is not None
+        raw = Path(f"/proc/{process.pid}/environ").read_bytes().decode().split("\0")
+        return dict(entry.split("=", 1) for entry in raw if "=" in entry)
+
+    def status(self, session_id: str) -> str:
+        """The session's status over REST."""
+        answer = self.http.get(f"/api/session/{session_id}").json()
+        return str(answer.get("status", json.dumps(answer)))
+
+    def await_status(self, session_id: str, *wanted: str, within_s: float = 10) -> str:
+        """Wait until the session has one of these statuses."""
+
+        def look() -> str | None:
+            status = self.status(session_id)
+            return status if status in wanted else None
+
+        return eventually(look, within_s=within_s, what=f"{session_id} {' or '.join(wanted)}")
