@@ -1,0 +1,37 @@
+"""The error tree of the package; see `agent.knowledge`."""
+
+from typing import ClassVar
+
+
+class KnowledgeError(Exception):
+    """Base of all errors of the package."""
+
+    code: ClassVar[str] = "knowledge_failed"
+    """For the wire."""
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed a little later."""
+
+
+class InvalidCollectionName(KnowledgeError):
+    """The name cannot be that of a collection."""
+
+    code = "invalid_collection"
+
+
+class UnknownCollection(KnowledgeError):
+    """No index of that name is there."""
+
+    code = "unknown_collection"
+
+
+class UnreadableDocument(KnowledgeError):
+    """The document cannot be made into passages; the message says why, in a few words."""
+
+    code = "unreadable_document"
+
+
+class IndexUnavailable(KnowledgeError):
+    """SQLite could not read or write the index: locked for too long, no space, damaged."""
+
+    code = "index_unavailable"
+    retryable = True

@@ -1,0 +1,61 @@
+"""What a query asks for, weighed against one collection: the measure behind every score.
+
+Each content word of the query weighs as much as it is rare in the collection (BM25's inverse
+document frequency). It may be met by its own stem or, where no passage holds that, by a stem
+near to it in letters. `coverage` is the share of the weight that a text meets: 0..1, 1 when it
+has every word, and comparable over queries.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class QueryWord:
+    """One content word of a query."""
+
+    stem: str
+    weight: float
+    """How much the word tells, > 0."""
+    matches: Mapping[str, float]
+    """Stems that meet it, each with how near it is: 1 for its own. Empty: the collection has
+    nothing like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedQuery:
+    """The content words of a query."""
+
+    words: tuple[QueryWord, ...]
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """All stems that meet any of the words."""
+        return frozenset(stem for word in self.words for stem in word.matches)
+
+    def coverage(self, stems: Collection[str], context: Collection[str] = ()) -> float:
+        """Share of the query that a text with `stems` under headings of `context` meets, 0..1."""
+        total = sum(word.weight for word in self.words)
+        if not total:
+            return 0.0
+        return sum(word.weight * _met(word, stems, context) for word in self.words) / total
+
+
+HEADING_SHARE = 0.8
+"""What a word counts that stands in the heading only: the passage may speak of something else."""
+
+
+def _met(word: QueryWord, stems: Collection[str], context: Collection[str]) -> float:
+    return max(
+        (
+            near if stem in stems else near * HEADING_SHARE if stem in context else 0.0
+            for stem, near in word.matches.items()
+        ),
+        default=0.0,
+    )
+
+
+def idf(passages: int, holding: int) -> float:
+    """BM25's inverse document frequency; > 0."""
+    return math.log(1 + (passages - holding + 0.5) / (holding + 0.5))

@@ -1,0 +1,169 @@
+"""Answering queries from the index of a collection."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from agent.job import Source
+from agent.knowledge import store
+from agent.knowledge.errors import IndexUnavailable, KnowledgeError
+from agent.knowledge.passages import Passage
+from agent.knowledge.query import QueryWord
+from agent.knowledge.search import search
+from agent.knowledge.words import Stemmer
+
+PREVIEW_CHARACTERS = 200
+
+ANSWERABLE_SCORE = 0.5
+"""From this score of the best passage on, the documents are taken to hold the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that was found."""
+
+    passage: Passage
+    score: float
+    """How well it meets the query, 0..1; comparable over queries."""
+
+    @property
+    def source(self) -> Source:
+        """The passage as an answer cites it."""
+        passage = self.passage
+        return Source(
+            filename=passage.filename,
+            chunk_index=passage.chunk_index,
+            similarity_score=round(self.score, 4),
+            preview=_preview(passage.text),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What a collection holds on a query."""
+
+    query: str
+    hits: tuple[Hit, ...]
+    """Best first."""
+    words: tuple[QueryWord, ...] = ()
+    """The query as it was weighed."""
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the documents seem to hold the answer; if not, say so."""
+        return bool(self.hits) and self.hits[0].score >= ANSWERABLE_SCORE
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The hits as an answer cites them; none where it cannot rest on them."""
+        return tuple(hit.source for hit in self.hits) if self.answerable else ()
+
+
+class KnowledgeBase:
+    """One collection, open for queries. Any thread may search; open it after a fork, not before.
+
+    An update of the index shows in the next query. Calls raise `IndexUnavailable`.
+    """
+
+    def __init__(self, index_dir: Path, name: str) -> None:
+        self._index_dir = index_dir
+        self._name = name
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="knowledge")
+
+    @classmethod
+    def open(cls, index_dir: Path, name: str) -> Self:
+        """Open the collection `name`. Raises `UnknownCollection`, `InvalidCollectionName`."""
+        base = cls(index_dir, name)
+        base._reader()
+        return base
+
+    @property
+    def name(self) -> str:
+        """Name of the collection."""
+        return self._name
+
+    def search(self, query: str, *, limit: int = 4) -> Retrieval:
+        """The passages that meet `query` best, at most `limit`. Blocks for some milliseconds."""
+        reader = self._reader()
+        try:
+            words, found = search(reader.connection, reader.stemmer, query, limit)
+        except sqlite3.Error as error:
+            raise IndexUnavailable(f"cannot search {self._name}: {error}") from error
+        return Retrieval(query, tuple(Hit(passage, score) for passage, score in found), words)
+
+    async def retrieve(self, query: str, limit: int = 4) -> Retrieval:
+        """`search` in the base's own thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: self.search(query, limit=limit))
+
+    def texts(self) -> Iterator[str]:
+        """All that the documents say, piece by piece: each title, each heading, each passage."""
+        connection = self._reader().connection
+        title = heading = None
+        rows = connection.execute(
+            "SELECT title, heading, text FROM passages JOIN documents ON documents.id = document"
+            " ORDER BY filename, chunk_index"
+        )
+        for row_title, row_heading, text in rows:
+            if row_title != title:
+                title, heading = row_title, None
+                yield row_title
+            if row_heading and row_heading != heading:
+                heading = row_heading
+                yield row_heading
+            yield text
+
+    def close(self) -> None:
+        """Close all connections, after the queries under way. Closing twice does nothing."""
+        self._executor.shutdown()
+        with self._lock:
+            connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.close()
+
+    def _reader(self) -> "_Reader":
+        reader = getattr(self._local, "reader", None)
+        if isinstance(reader, _Reader):
+            return reader
+        reader = _Reader(store.connect(self._index_dir, self._name), Stemmer())
+        with self._lock:
+            self._connections.append(reader.connection)
+        self._local.reader = reader
+        return reader
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What one thread searches with."""
+
+    connection: sqlite3.Connection
+    stemmer: Stemmer
+
+
+def collections(index_dir: Path) -> tuple[str, ...]:
+    """Names of the collections that can be opened, sorted."""
+    names = sorted(path.stem for path in index_dir.glob("*.sqlite"))
+    return tuple(name for name in names if _opens(index_dir, name))
+
+
+def _opens(index_dir: Path, name: str) -> bool:
+    try:
+        store.connect(index_dir, name).close()
+    except KnowledgeError:
+        return False
+    return True
+
+
+def _preview(text: str) -> str:
+    flat = " ".join(text.split())
+    if len(flat) <= PREVIEW_CHARACTERS:
+        return flat
+    return flat[: PREVIEW_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"

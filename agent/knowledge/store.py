@@ -1,0 +1,130 @@
+"""The SQLite file of one collection: its tables, and the connections to it.
+
+    documents   filename, title and content hash
+    passages    what is shown and spoken
+    stems       FTS5 over the stems of headings and text, one row a passage, ranked by BM25
+    trigrams    groups of three letters → the stems in use that have them; it finds the stems
+                near to a word that no passage holds
+
+Write-ahead logging and one transaction an update: a reader sees the index before or after it,
+never between. The folder must be on a local disk.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName, UnknownCollection
+
+SCHEMA_VERSION = 1
+"""Raise it with any change of tables, stems, or passages: older indexes are then built anew."""
+
+_WRITE_LOCK_TIMEOUT_S = 600.0
+_READ_LOCK_TIMEOUT_S = 2.0
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+_SCHEMA = """
+CREATE TABLE source (directory TEXT NOT NULL);
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY,
+    filename TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    sha256 TEXT NOT NULL
+);
+CREATE TABLE passages (
+    id INTEGER PRIMARY KEY,
+    document INTEGER NOT NULL REFERENCES documents(id),
+    chunk_index INTEGER NOT NULL,
+    heading TEXT NOT NULL,
+    text TEXT NOT NULL,
+    UNIQUE (document, chunk_index)
+);
+CREATE VIRTUAL TABLE stems USING fts5(heading, text, tokenize = 'unicode61 remove_diacritics 0');
+CREATE VIRTUAL TABLE stem_counts USING fts5vocab(stems, row);
+CREATE TABLE trigrams (
+    trigram TEXT NOT NULL,
+    stem TEXT NOT NULL,
+    PRIMARY KEY (trigram, stem)
+) WITHOUT ROWID;
+"""
+_TABLES = ("source", "passages", "documents", "stem_counts", "stems", "trigrams")
+
+
+def is_collection_name(name: str) -> bool:
+    """Whether a collection can be called `name`."""
+    return _NAME.fullmatch(name) is not None
+
+
+def index_path(index_dir: Path, name: str) -> Path:
+    """Where the index of the collection `name` is. Raises `InvalidCollectionName`."""
+    if not is_collection_name(name):
+        raise InvalidCollectionName(f"a collection cannot be called {name!r}")
+    return index_dir / f"{name}.sqlite"
+
+
+@contextmanager
+def writing(index_dir: Path, name: str) -> Iterator[sqlite3.Connection]:
+    """One transaction on the index of `name`, made if missing; alone among writers.
+
+    Rolled back on any exception. Raises `IndexUnavailable`, `InvalidCollectionName`.
+    """
+    path = index_path(index_dir, name)
+    try:
+        index_dir.mkdir(parents=True, exist_ok=True)
+        with closing(
+            sqlite3.connect(path, timeout=_WRITE_LOCK_TIMEOUT_S, isolation_level=None)
+        ) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                if _version(db) != SCHEMA_VERSION:
+                    _create(db)
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+    except (sqlite3.Error, OSError) as error:
+        raise IndexUnavailable(f"cannot write {path}: {error}") from error
+
+
+def connect(index_dir: Path, name: str) -> sqlite3.Connection:
+    """A read-only connection to the index of `name`; any thread may close it.
+
+    Raises `UnknownCollection`, `InvalidCollectionName`, `IndexUnavailable`.
+    """
+    path = index_path(index_dir, name)
+    if not path.is_file():
+        raise UnknownCollection(f"no collection {name!r}: index the documents first")
+    db = sqlite3.connect(path, timeout=_READ_LOCK_TIMEOUT_S, check_same_thread=False)
+    try:
+        db.execute("PRAGMA query_only = ON")
+        version = _version(db)
+    except sqlite3.Error as error:
+        db.close()
+        raise IndexUnavailable(f"cannot read {path}: {error}") from error
+    if version != SCHEMA_VERSION:
+        db.close()
+        raise UnknownCollection(f"no index of collection {name!r} that fits this version")
+    return db
+
+
+def drop(db: sqlite3.Connection) -> None:
+    """Leave a file that holds no index: for `connect` the collection is gone."""
+    for table in _TABLES:
+        db.execute(f"DROP TABLE IF EXISTS {table}")
+    db.execute("PRAGMA user_version = 0")
+
+
+def _create(db: sqlite3.Connection) -> None:
+    drop(db)
+    for statement in _SCHEMA.strip().split(";\n"):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
