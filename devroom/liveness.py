@@ -1,0 +1,48 @@
+"""Whether a participant is still there, from when it was last heard of. Pure."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from devroom.settings import Timing
+
+
+class Verdict(Enum):
+    """`LINK_DEAD` asks to close a silent signalling link; the others below it end the stay."""
+
+    PRESENT = auto()
+    LINK_DEAD = auto()
+    NEVER_CONNECTED = auto()
+    SIGNAL_GONE = auto()
+    MEDIA_GONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Times on one clock, in seconds; None means still connected, or never."""
+
+    joined_at_s: float
+    signal_at_s: float
+    signal_lost_at_s: float | None
+    media_connected: bool
+    media_checked_at_s: float
+
+
+def judge(contact: Contact, timing: Timing, now_s: float) -> Verdict:
+    """What the clock says of a participant.
+
+    A broken signalling link is forgiven for `resume_s`, and longer while connectivity checks
+    still arrive. Silence of the media alone is forgiven for long: the client notices it too,
+    and restarts ICE over its signalling link.
+    """
+    media_silent_s = now_s - contact.media_checked_at_s
+    if contact.signal_lost_at_s is not None:
+        lost_s = now_s - contact.signal_lost_at_s
+        media_there = contact.media_connected and media_silent_s <= timing.media_silent_s
+        patience_s = timing.resume_with_media_s if media_there else timing.resume_s
+        return Verdict.SIGNAL_GONE if lost_s > patience_s else Verdict.PRESENT
+    if now_s - contact.signal_at_s > timing.ping_timeout_s:
+        return Verdict.LINK_DEAD
+    if not contact.media_connected:
+        waited_s = now_s - contact.joined_at_s
+        return Verdict.NEVER_CONNECTED if waited_s > timing.join_s else Verdict.PRESENT
+    return Verdict.MEDIA_GONE if media_silent_s > timing.media_lost_s else Verdict.PRESENT
