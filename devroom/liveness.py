@@ -7,13 +7,13 @@ from devroom.settings import Timing
 
 
 class Verdict(Enum):
-    """`LINK_DEAD` asks to close a silent signalling link; the others below it end the stay."""
+    """`LINK_DEAD` and `MEDIA_SILENT` are mended by a new link; the two `GONE` end the stay."""
 
     PRESENT = auto()
     LINK_DEAD = auto()
-    NEVER_CONNECTED = auto()
+    MEDIA_SILENT = auto()
+    JOIN_GONE = auto()
     SIGNAL_GONE = auto()
-    MEDIA_GONE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ def judge(contact: Contact, timing: Timing, now_s: float) -> Verdict:
     """What the clock says of a participant.
 
     A broken signalling link is forgiven for `resume_s`, and longer while connectivity checks
-    still arrive. Silence of the media alone is forgiven for long: the client notices it too,
-    and restarts ICE over its signalling link.
+    still arrive. Silence of the media alone is mended over the signalling link: the client is
+    asked to resume, which starts ICE anew.
     """
     media_silent_s = now_s - contact.media_checked_at_s
     if contact.signal_lost_at_s is not None:
@@ -44,5 +44,5 @@ def judge(contact: Contact, timing: Timing, now_s: float) -> Verdict:
         return Verdict.LINK_DEAD
     if not contact.media_connected:
         waited_s = now_s - contact.joined_at_s
-        return Verdict.NEVER_CONNECTED if waited_s > timing.join_s else Verdict.PRESENT
-    return Verdict.MEDIA_GONE if media_silent_s > timing.media_lost_s else Verdict.PRESENT
+        return Verdict.JOIN_GONE if waited_s > timing.join_s else Verdict.PRESENT
+    return Verdict.MEDIA_SILENT if media_silent_s > timing.media_lost_s else Verdict.PRESENT

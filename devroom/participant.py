@@ -1,11 +1,10 @@
-"""One participant: its signalling link, its transports, and what its requests do."""
+"""One participant: its signalling link, its transports, and what it publishes and receives."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from google.protobuf.message import DecodeError
 from livekit.protocol.models import (
     ClientInfo,
     DataPacket,
@@ -16,14 +15,12 @@ from livekit.protocol.models import (
 from livekit.protocol.rtc import (
     LeaveRequest,
     ParticipantUpdate,
-    Pong,
-    RequestResponse,
     SessionDescription,
-    SignalRequest,
     SignalResponse,
 )
 
 from devroom import data, rtcp, rtp
+from devroom.audience import Audience
 from devroom.errors import LimitError, MalformedError
 from devroom.forwarding import UpTrack
 from devroom.ice import IceRegistry
@@ -56,6 +53,7 @@ class Room(Protocol):
     def became_active(self, participant: "Participant") -> None: ...
     def track_published(self, participant: "Participant", track: UpTrack) -> None: ...
     def track_unpublished(self, participant: "Participant", track: UpTrack) -> None: ...
+    def audience_changed(self, participant: "Participant") -> None: ...
     def tracks_for(self, participant: "Participant") -> Iterable[UpTrack]: ...
     def route(
         self, packet: DataPacket, *, reliable: bool, sender: "Participant | None"
@@ -113,11 +111,11 @@ class Participant:
         self.single = single
         self.closed = False
         self.last_sequence = 0
+        self.audience = Audience()
         self._room = room
         self._bounds = bounds
         self._link: Link | None = None
-        now_s = time.monotonic()
-        self._joined_at_s = self._signal_at_s = now_s
+        self._joined_at_s = self._attached_at_s = self._signal_at_s = time.monotonic()
         self._signal_lost_at_s: float | None = None
         self._upstream = PeerTransport(media.registry, media.certificate, self)
         self._sections: SharedSections | None = None
@@ -163,7 +161,8 @@ class Participant:
             signal_at_s=self._signal_at_s,
             signal_lost_at_s=self._signal_lost_at_s,
             media_connected=self.is_active,
-            media_checked_at_s=max(session.ice.checked_at_s for session in sessions),
+            # A resume starts ICE anew, which takes the client some checks.
+            media_checked_at_s=max(self._attached_at_s, *(s.ice.checked_at_s for s in sessions)),
         )
 
     def changed(self) -> None:
@@ -181,7 +180,7 @@ class Participant:
         if self._link is not None:
             self._link.close()
         self._link = link
-        self._signal_at_s = time.monotonic()
+        self._attached_at_s = self._signal_at_s = time.monotonic()
         self._signal_lost_at_s = None
 
     def detach(self, link: Link) -> None:
@@ -194,6 +193,11 @@ class Participant:
         if self._link is not None:
             self._link.close()
             self.detach(self._link)
+
+    def ask_to_resume(self) -> None:
+        """Its media is silent: have it come back over a new link and start ICE anew."""
+        self.leave(DisconnectReason.CONNECTION_TIMEOUT, LeaveRequest.RESUME)
+        self.drop_link()
 
     def send(self, response: SignalResponse) -> None:
         if self._link is not None:
@@ -216,17 +220,9 @@ class Participant:
         if not self.closed:
             self.subscriptions.follow(self._room.tracks_for(self))
 
-    def receive(self, message: bytes) -> None:
-        """One message from the client. Raises MalformedError, with nothing changed."""
-        request = SignalRequest()
-        try:
-            request.ParseFromString(message)
-        except DecodeError as error:
-            raise MalformedError("the signal request does not parse") from error
+    def heard(self) -> None:
+        """A message came over its link."""
         self._signal_at_s = time.monotonic()
-        handler = _HANDLERS.get(request.WhichOneof("message") or "")
-        if handler is not None and not self.closed:
-            handler(self, request)
 
     def update(
         self,
@@ -256,30 +252,14 @@ class Participant:
             self.follow_tracks()
         self.changed()
 
-    # Requests of the client
-
-    def _offered(self, request: SignalRequest) -> None:
-        self.offer_received(request.offer)
-
     def offer_received(self, offer: SessionDescription) -> None:
+        """Raises MalformedError, with nothing changed."""
         self.publisher.answer(offer)
 
-    def _answered(self, request: SignalRequest) -> None:
+    def answer_received(self, answer: SessionDescription) -> None:
+        """Raises MalformedError, with nothing changed."""
         if self._offers is not None:
-            self._offers.answer_received(request.answer)
-
-    def _announced(self, request: SignalRequest) -> None:
-        self.publisher.announce(request.add_track)
-
-    def _muted(self, request: SignalRequest) -> None:
-        if self.publisher.set_muted(request.mute.sid, request.mute.muted):
-            self.changed()
-
-    def _subscribed(self, request: SignalRequest) -> None:
-        wish = request.subscription
-        sids = list(wish.track_sids)
-        sids += [sid for tracks in wish.participant_tracks for sid in tracks.track_sids]
-        self.choose_tracks(sids, wish.subscribe)
+            self._offers.answer_received(answer)
 
     def choose_tracks(self, sids: Iterable[str], wanted: bool) -> None:
         """Subscribes or unsubscribes those of the tracks that exist."""
@@ -288,65 +268,13 @@ class Participant:
             self.subscriptions.choose(sid, wanted)
         self.follow_tracks()
 
-    def _track_set(self, request: SignalRequest) -> None:
-        for sid in request.track_setting.track_sids:
-            down = self.subscriptions.get(sid)
-            if down is not None:
-                down.enabled = not request.track_setting.disabled
+    def set_audience(self, audience: Audience) -> None:
+        self.audience = audience
+        self._room.audience_changed(self)
 
-    def _audio_track_updated(self, request: SignalRequest) -> None:
-        wish = request.update_audio_track
-        track = self.publisher.track(wish.track_sid)
-        if track is not None:
-            del track.info.audio_features[:]
-            track.info.audio_features.extend(wish.features)
-            self.changed()
-
-    def _left(self, request: SignalRequest) -> None:
+    def depart(self) -> None:
+        """It says that it leaves."""
         self._room.remove(self, DisconnectReason.CLIENT_INITIATED)
-
-    def _pinged(self, request: SignalRequest) -> None:
-        now_ms = int(time.time() * 1000)
-        self.send(SignalResponse(pong=now_ms))
-        if request.WhichOneof("message") == "ping_req":
-            pong = Pong(last_ping_timestamp=request.ping_req.timestamp, timestamp=now_ms)
-            self.send(SignalResponse(pong_resp=pong))
-
-    def _metadata_updated(self, request: SignalRequest) -> None:
-        wish = request.update_metadata
-        response = RequestResponse(request_id=wish.request_id, update_metadata=wish)
-        if not self.info.permission.can_update_metadata:
-            response.reason = RequestResponse.NOT_ALLOWED
-            response.message = "does not have permission to update own metadata"
-        else:
-            try:
-                self.update(name=wish.name, metadata=wish.metadata, attributes=wish.attributes)
-            except LimitError as error:
-                response.reason = RequestResponse.LIMIT_EXCEEDED
-                response.message = str(error)
-        self.send(SignalResponse(request_response=response))
-
-    def _refused_data_track(self, request: SignalRequest) -> None:
-        response = RequestResponse(
-            reason=RequestResponse.UNSUPPORTED_TYPE,
-            message="data tracks are not supported by this server",
-            publish_data_track=request.publish_data_track_request,
-        )
-        self.send(SignalResponse(request_response=response))
-
-    def _refused_blob(self, request: SignalRequest) -> None:
-        kind = request.WhichOneof("message")
-        wish = (
-            request.store_data_blob_request
-            if kind == "store_data_blob_request"
-            else request.get_data_blob_request
-        )
-        response = RequestResponse(
-            request_id=wish.request_id,
-            reason=RequestResponse.UNSUPPORTED_TYPE,
-            message="data blobs are not supported by this server",
-        )
-        self.send(SignalResponse(request_response=response))
 
     # What its transports tell (transport.Listener)
 
@@ -424,21 +352,3 @@ class Participant:
         await self._upstream.close()
         if self._downstream is not self._upstream:
             await self._downstream.close()
-
-
-_HANDLERS: dict[str, Callable[[Participant, SignalRequest], None]] = {
-    "offer": Participant._offered,  # noqa: SLF001
-    "answer": Participant._answered,  # noqa: SLF001
-    "add_track": Participant._announced,  # noqa: SLF001
-    "mute": Participant._muted,  # noqa: SLF001
-    "subscription": Participant._subscribed,  # noqa: SLF001
-    "track_setting": Participant._track_set,  # noqa: SLF001
-    "update_audio_track": Participant._audio_track_updated,  # noqa: SLF001
-    "leave": Participant._left,  # noqa: SLF001
-    "ping": Participant._pinged,  # noqa: SLF001
-    "ping_req": Participant._pinged,  # noqa: SLF001
-    "update_metadata": Participant._metadata_updated,  # noqa: SLF001
-    "publish_data_track_request": Participant._refused_data_track,  # noqa: SLF001
-    "store_data_blob_request": Participant._refused_blob,  # noqa: SLF001
-    "get_data_blob_request": Participant._refused_blob,  # noqa: SLF001
-}

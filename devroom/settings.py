@@ -29,8 +29,10 @@ class Bounds:
 class Timing:
     """All in seconds. The pings are what clients are told to send and how long to wait.
 
-    `resume_s` is how long a participant whose signalling link broke may come back;
-    `media_silent_s` after how long without connectivity checks its media counts as gone too.
+    `resume_s` is how long a participant whose signalling link broke may come back, and
+    `resume_with_media_s` while its media still answers, that is until connectivity checks, which
+    come every 1 to 3 s, have been missing for `media_silent_s`. After `media_lost_s` without
+    them a client whose link works is asked to resume.
     """
 
     tick_s: float = 0.5
@@ -40,7 +42,7 @@ class Timing:
     resume_s: float = 8.0
     resume_with_media_s: float = 30.0
     media_silent_s: float = 6.0
-    media_lost_s: float = 40.0
+    media_lost_s: float = 15.0
     shutdown_s: float = 1.0
     empty_room_s: int = 300
     departed_room_s: int = 20

@@ -18,13 +18,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from devroom import joining
-from devroom.errors import MalformedError, RefusedError, TokenError
+from devroom import joining, requests
+from devroom.errors import MalformedError, RefusedError
 from devroom.joining import Hello
 from devroom.participant import Media, Participant
-from devroom.rooms import Room, Rooms
+from devroom.room import Room
+from devroom.rooms import Rooms
 from devroom.settings import Bounds, Timing
-from devroom.tokens import NOT_PERMITTED, Grants, Keys
+from devroom.tokens import Grants, Keys
 
 _LOGGER = logging.getLogger(__name__)
 # The version of LiveKit whose protocol is spoken; clients decide by it what to expect.
@@ -114,14 +115,18 @@ class Signalling:
     async def _connect(self, websocket: WebSocket) -> None:
         try:
             grants, hello = self._admit(websocket)
-            room = self._rooms.get_or_create(grants.room, grants.room_config)
+            room = (
+                self._rooms.find(grants.room)
+                if hello.reconnect
+                else self._rooms.get_or_create(grants.room, grants.room_config)
+            )
         except RefusedError as error:
             refusal = PlainTextResponse(str(error), error.code.http_status)
             await websocket.send_denial_response(refusal)
             return
         await websocket.accept()
         link = SocketLink(websocket, self._bounds.signal_backlog_bytes)
-        if hello.reconnect:
+        if room is None or hello.reconnect:
             participant = self._resume(room, grants, hello, link)
         else:
             participant = self._join(room, grants, hello, link)
@@ -131,12 +136,10 @@ class Signalling:
         """Who wants in and how. Raises RefusedError; nothing is changed."""
         query = connection.query_params
         grants = self._keys.verify(bearer_token(connection) or query.get("access_token", ""))
-        if not grants.room_join:
-            raise TokenError(NOT_PERMITTED)
         grants.require_join()
         if len(grants.identity) > self._bounds.identity_chars:
             raise RefusedError("participant identity length exceeds limits")
-        if "/v1" in connection.url.path:
+        if connection.url.path.startswith("/rtc/v1"):
             encoded = query.get("join_request", "")
             hello = joining.from_join_request(encoded, self._bounds.join_request_bytes)
         else:
@@ -182,11 +185,11 @@ class Signalling:
         return participant
 
     def _resume(
-        self, room: Room, grants: Grants, hello: Hello, link: SocketLink
+        self, room: Room | None, grants: Grants, hello: Hello, link: SocketLink
     ) -> Participant | None:
         """The participant that comes back; one that is not known is told to join anew."""
-        participant = room.find(grants.identity)
-        if participant is None or hello.resumed_sid not in ("", participant.sid):
+        participant = room.find(grants.identity) if room is not None else None
+        if room is None or participant is None or hello.resumed_sid not in ("", participant.sid):
             leave = LeaveRequest(
                 reason=DisconnectReason.STATE_MISMATCH, action=LeaveRequest.RECONNECT
             )
@@ -232,7 +235,7 @@ class Signalling:
             if participant is None or payload is None:
                 continue
             try:
-                participant.receive(payload)
+                requests.handle(participant, payload)
             except MalformedError as error:
                 _LOGGER.warning("request of %s ignored: %s", participant.sid, error)
             except Exception:  # one client's request must not end its connection, or others'
