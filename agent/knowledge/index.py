@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.knowledge import store
+from agent.knowledge import nearness, store
 from agent.knowledge.documents import MAX_BYTES, PARSERS, parse
 from agent.knowledge.errors import KnowledgeError, UnreadableDocument
 from agent.knowledge.passages import Passage, passages
-from agent.knowledge.words import Stemmer, trigrams
+from agent.knowledge.sentences import sentences
+from agent.knowledge.store import SENTENCE_MARK
+from agent.knowledge.words import Stemmer
 
 DEFAULT_COLLECTION = "default"
 
@@ -119,7 +121,7 @@ def _index_collection(
         for filename in known.keys() - seen.keys():
             _remove(db, filename)
         if seen != known:
-            _collect_trigrams(db)
+            _collect_letters(db)
         (total,) = db.execute("SELECT count(*) FROM passages").fetchone()
         if gone:
             store.drop(db)
@@ -208,7 +210,9 @@ def _insert(
             (document, passage.chunk_index, passage.heading, passage.text),
         ).lastrowid
         heading = " ".join(stemmer.stems(f"{passage.title} {passage.heading}"))
-        text = " ".join(stemmer.stems(passage.text))
+        text = SENTENCE_MARK.join(
+            " ".join(stemmer.stems(sentence)) for sentence in sentences(passage.text)
+        )
         db.execute("INSERT INTO stems (rowid, heading, text) VALUES (?, ?, ?)",
                    (rowid, heading, text))  # fmt: skip
 
@@ -223,10 +227,10 @@ def _remove(db: sqlite3.Connection, filename: str) -> None:
     db.execute("DELETE FROM documents WHERE filename = ?", (filename,))
 
 
-def _collect_trigrams(db: sqlite3.Connection) -> None:
-    db.execute("DELETE FROM trigrams")
+def _collect_letters(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM letters")
     stems = [stem for (stem,) in db.execute("SELECT term FROM stem_counts")]
     db.executemany(
-        "INSERT INTO trigrams VALUES (?, ?)",
-        ((trigram, stem) for stem in stems for trigram in trigrams(stem)),
+        "INSERT INTO letters VALUES (?, ?)",
+        ((letters, stem) for stem in stems for letters in nearness.letters(stem)),
     )

@@ -14,13 +14,9 @@ from agent.knowledge import store
 from agent.knowledge.errors import IndexUnavailable, KnowledgeError
 from agent.knowledge.passages import Passage
 from agent.knowledge.query import QueryWord
-from agent.knowledge.search import search
-from agent.knowledge.words import Stemmer
+from agent.knowledge.search import ANSWERABLE_SCORE, Search
 
 PREVIEW_CHARACTERS = 200
-
-ANSWERABLE_SCORE = 0.5
-"""From this score of the best passage on, the documents are taken to hold the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +90,11 @@ class KnowledgeBase:
         """The passages that meet `query` best, at most `limit`. Blocks for some milliseconds."""
         reader = self._reader()
         try:
-            words, found = search(reader.connection, reader.stemmer, query, limit)
+            found = reader.search(query, limit)
         except sqlite3.Error as error:
             raise IndexUnavailable(f"cannot search {self._name}: {error}") from error
-        return Retrieval(query, tuple(Hit(passage, score) for passage, score in found), words)
+        hits = tuple(Hit(passage, score) for passage, score in found.passages)
+        return Retrieval(query, hits, found.words)
 
     async def retrieve(self, query: str, limit: int = 4) -> Retrieval:
         """`search` in the base's own thread."""
@@ -133,7 +130,8 @@ class KnowledgeBase:
         reader = getattr(self._local, "reader", None)
         if isinstance(reader, _Reader):
             return reader
-        reader = _Reader(store.connect(self._index_dir, self._name), Stemmer())
+        connection = store.connect(self._index_dir, self._name)
+        reader = _Reader(connection, Search(connection))
         with self._lock:
             self._connections.append(reader.connection)
         self._local.reader = reader
@@ -145,7 +143,7 @@ class _Reader:
     """What one thread searches with."""
 
     connection: sqlite3.Connection
-    stemmer: Stemmer
+    search: Search
 
 
 def collections(index_dir: Path) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
-"""One query against one index: stems first, letters where they find nothing.
+"""One query against one index: stems first, letters where those find too little.
 
-BM25 over the stems proposes candidates; `query.coverage` judges them. A word that no passage
-holds is looked up by its trigrams among the stems in use, so that a misheard or misspelt word,
-or another form of one, still finds its passage.
+BM25 over the stems proposes candidates; `query.coverage` judges them. A second pass, with every
+stem that is near to a word of the query, runs only when the first finds no good passage.
 """
 
 import sqlite3
@@ -10,14 +9,19 @@ from dataclasses import dataclass
 
 from agent.knowledge.passages import Passage
 from agent.knowledge.query import QueryWord, WeighedQuery, idf
-from agent.knowledge.words import Stemmer, is_content, trigrams, words
+from agent.knowledge.store import SENTENCE_MARK
+from agent.knowledge.vocabulary import Vocabulary
+from agent.knowledge.words import Stemmer, is_arabic, is_content, words
+
+ANSWERABLE_SCORE = 0.48
+"""From this score of the best passage on, the documents are taken to hold the answer."""
 
 _CANDIDATES = 40
 _MAX_QUERY_WORDS = 32
-_NEAREST = 4
-_MIN_NEARNESS = 0.5
-_MIN_LETTERS = 4
-_RANK_SHARE = 0.15
+_SENTENCE_SHARE = 0.35
+"""How much of the coverage is that of the passage's best sentence: words that stand far apart
+may have nothing to do with one another."""
+_RANK_SHARE = 0.1
 """How much of a score is BM25's opinion; the rest is coverage."""
 _HEADING_WEIGHT = 2.0
 
@@ -35,79 +39,112 @@ JOIN documents ON documents.id = passages.document
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What a search came to."""
+
+    words: tuple[QueryWord, ...]
+    passages: tuple[tuple[Passage, float], ...]
+    """With their scores 0..1, best first."""
+
+    @property
+    def best(self) -> float:
+        """Score of the best passage; 0 without one."""
+        return self.passages[0][1] if self.passages else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class _Candidate:
     passage: Passage
     heading_stems: frozenset[str]
-    text_stems: frozenset[str]
+    sentences: tuple[frozenset[str], ...]
+    """Stems of each."""
     bm25: float
     """Larger is better."""
 
 
-def search(
-    db: sqlite3.Connection, stemmer: Stemmer, query: str, limit: int
-) -> tuple[tuple[QueryWord, ...], tuple[tuple[Passage, float], ...]]:
-    """The query as weighed, and up to `limit` passages with their scores 0..1, best first."""
-    weighed = WeighedQuery(_weigh(db, stemmer, query))
-    candidates = _candidates(db, weighed)
-    best = max((candidate.bm25 for candidate in candidates), default=0.0)
-    scored = [(c.passage, _score(weighed, c, best)) for c in candidates]
-    scored.sort(key=lambda entry: -entry[1])
-    return weighed.words, tuple(scored[:limit])
+class Search:
+    """Searches through the connection of one thread. Raises `sqlite3.Error`."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._stemmer = Stemmer()
+        self._vocabulary = Vocabulary(db, self._stemmer)
+
+    def __call__(self, query: str, limit: int) -> Found:
+        """What the index has on `query`: up to `limit` passages."""
+        self._db.execute("BEGIN")  # both passes see the same index
+        try:
+            found = self._pass(query, limit, by_letters=False)
+            if found.best < ANSWERABLE_SCORE:
+                wider = self._pass(query, limit, by_letters=True)
+                found = wider if wider.best > found.best else found
+        finally:
+            self._db.execute("COMMIT")
+        return found
+
+    def _pass(self, query: str, limit: int, *, by_letters: bool) -> Found:
+        weighed = WeighedQuery(self._weigh(query, by_letters=by_letters))
+        candidates = self._candidates(weighed)
+        best = max((candidate.bm25 for candidate in candidates), default=0.0)
+        scored = [(c.passage, _score(weighed, c, best)) for c in candidates]
+        scored.sort(key=lambda entry: -entry[1])
+        return Found(weighed.words, tuple(scored[:limit]))
+
+    def _weigh(self, query: str, *, by_letters: bool) -> tuple[QueryWord, ...]:
+        (passages,) = self._db.execute("SELECT count(*) FROM passages").fetchone()
+        return tuple(
+            self._word(stem, narrowed_by, passages, by_letters=by_letters)
+            for stem, narrowed_by in _narrowing(query, self._stemmer)
+        )
+
+    def _word(
+        self, stem: str, narrowed_by: int | None, passages: int, *, by_letters: bool
+    ) -> QueryWord:
+        matches = self._vocabulary.matches(stem, by_letters=by_letters)
+        holding = self._vocabulary.holding(stem) or max(
+            (self._vocabulary.holding(other) for other in matches), default=0
+        )
+        return QueryWord(stem, idf(passages, holding), matches, narrowed_by)
+
+    def _candidates(self, query: WeighedQuery) -> list[_Candidate]:
+        if not query.stems:
+            return []
+        match = " OR ".join(f'"{stem}"' for stem in sorted(query.stems))
+        rows = self._db.execute(_PASSAGES, (_HEADING_WEIGHT, match, _CANDIDATES))
+        return [
+            _Candidate(
+                Passage(filename, chunk_index, title, heading, text),
+                frozenset(heading_stems.split()),
+                tuple(frozenset(s.split()) for s in text_stems.split(SENTENCE_MARK)),
+                -rank,
+            )
+            for filename, chunk_index, title, heading, text, heading_stems, text_stems, rank in rows
+        ]
 
 
 def _score(query: WeighedQuery, candidate: _Candidate, best_bm25: float) -> float:
-    coverage = query.coverage(candidate.text_stems, candidate.heading_stems)
+    headings, sentences = candidate.heading_stems, candidate.sentences
+    coverage = (1 - _SENTENCE_SHARE) * query.coverage(frozenset().union(*sentences), headings)
+    coverage += _SENTENCE_SHARE * max(query.coverage(s, headings) for s in sentences)
     rank = candidate.bm25 / best_bm25 if best_bm25 > 0 else 1.0
     return coverage * (1 - _RANK_SHARE + _RANK_SHARE * rank)
 
 
-def _weigh(db: sqlite3.Connection, stemmer: Stemmer, query: str) -> tuple[QueryWord, ...]:
-    stems = dict.fromkeys(stemmer.stem(word) for word in words(query) if is_content(word))
-    (passages,) = db.execute("SELECT count(*) FROM passages").fetchone()
-    return tuple(_word(db, stem, passages) for stem in list(stems)[:_MAX_QUERY_WORDS])
-
-
-def _word(db: sqlite3.Connection, stem: str, passages: int) -> QueryWord:
-    holding = _count(db, stem)
-    if holding:
-        return QueryWord(stem, idf(passages, holding), {stem: 1.0})
-    near = _nearest(db, stem)
-    return QueryWord(stem, idf(passages, sum(_count(db, other) for other in near) or 1), near)
-
-
-def _count(db: sqlite3.Connection, stem: str) -> int:
-    row = db.execute("SELECT doc FROM stem_counts WHERE term = ?", (stem,)).fetchone()
-    return row[0] if row else 0
-
-
-def _nearest(db: sqlite3.Connection, stem: str) -> dict[str, float]:
-    """Stems in use that share at least half of their trigrams with `stem`, and how many (Dice)."""
-    if len(stem) < _MIN_LETTERS or stem.isdigit():
-        return {}
-    wanted = trigrams(stem)
-    marks = ", ".join("?" * len(wanted))
-    rows = db.execute(
-        f"SELECT stem, count(*) FROM trigrams WHERE trigram IN ({marks}) GROUP BY stem",  # noqa: S608 — question marks
-        tuple(wanted),
-    )
-    nearness = (
-        (2 * shared / (len(wanted) + len(trigrams(other))), other) for other, shared in rows
-    )
-    near = sorted((entry for entry in nearness if entry[0] >= _MIN_NEARNESS), reverse=True)
-    return {other: value for value, other in near[:_NEAREST]}
-
-
-def _candidates(db: sqlite3.Connection, query: WeighedQuery) -> list[_Candidate]:
-    if not query.stems:
-        return []
-    match = " OR ".join(f'"{stem}"' for stem in sorted(query.stems))
-    rows = db.execute(_PASSAGES, (_HEADING_WEIGHT, match, _CANDIDATES))
-    return [
-        _Candidate(
-            Passage(filename, chunk_index, title, heading, text),
-            frozenset(heading_stems.split()),
-            frozenset(text_stems.split()),
-            -rank,
-        )
-        for filename, chunk_index, title, heading, text, heading_stems, text_stems, rank in rows
-    ]
+def _narrowing(query: str, stemmer: Stemmer) -> list[tuple[str, int | None]]:
+    """Stems of the content words, each with the index of the one beside it that narrows it."""
+    runs: list[list[str]] = [[]]
+    for word in words(query):
+        if is_content(word):
+            runs[-1].append(stemmer.stem(word))
+        elif runs[-1]:
+            runs.append([])
+    stems = list(dict.fromkeys(stem for run in runs for stem in run))[:_MAX_QUERY_WORDS]
+    place = {stem: index for index, stem in enumerate(stems)}
+    beside: dict[str, int | None] = {}
+    step = 1 if is_arabic(query) else -1
+    for run in runs:
+        for index, stem in enumerate(run):
+            other = index + step
+            if 0 <= other < len(run) and run[other] != stem:
+                beside.setdefault(stem, place.get(run[other]))
+    return [(stem, beside.get(stem)) for stem in stems]

@@ -20,6 +20,7 @@ speak explain happen happens happened think mean possible please thanks thank he
 yes well just also too very really still even only ever never always often more most much many less
 least few other another such same own what whats when whens where wheres which who whos whom whose
 why how hows now today way thing things able sure actually maybe perhaps question help long far
+visit visiting tomorrow today kind kinds type types sort sorts
 """
 
 _ARABIC = """
@@ -27,10 +28,11 @@ _ARABIC = """
 بي بنا بك بكم به بها فيه فيها عليه عليها عليكم منه منها مني منكم اليه اليها اليكم
 هذا هذه ذلك تلك هؤلاء هولاء الذي التي الذين اللذين ما ماذا متي اين كيف كم هل لماذا لما من اي ايه
 انا نحن انت انتم هو هي هم هن ان انه انها اذا اذ لو لم لن لا ليس ليست قد لقد سوف ثم او ام و ف
-كان كانت يكون تكون اكون كل بعض غير حتي منذ قبل بعد حين عندما كما لكن بل ايضا فقط جدا اكثر اقل
+كان كانت يكون تكون سيكون ستكون اكون
+كل بعض غير حتي منذ قبل بعد حين عندما كما لكن بل ايضا فقط جدا اكثر اقل
 يمكن يمكنني يمكنكم يمكنك ممكن ممكنا استطيع تستطيعون يستطيع بامكاني اريد اود ارغب احتاج تريد يجب
 افعل اعمل فماذا وماذا وكيف وهل وكم ومتي فهل فكيف لو سمحت سمحتم فضلك فضلكم رجاء شكرا مرحبا
-اتكلم اعرف اخبرني قل لي هنا هناك الان يوجد توجد عني عنكم ذا شيء شيئا اذن نعم حول دون
+اتكلم اعرف اخبرني قل لي هنا هناك الان يوجد توجد عني عنكم باي لاي ذا شيء شيئا اذن نعم حول دون
 """
 
 STOPWORDS = frozenset(_ENGLISH.split()) | frozenset(_ARABIC.split())

@@ -3,8 +3,8 @@
     documents   filename, title and content hash
     passages    what is shown and spoken
     stems       FTS5 over the stems of headings and text, one row a passage, ranked by BM25
-    trigrams    groups of three letters → the stems in use that have them; it finds the stems
-                near to a word that no passage holds
+    letters     roots and groups of three letters → the stems in use that have them; finds the
+                stems that are near to a word of a query
 
 Write-ahead logging and one transaction an update: a reader sees the index before or after it,
 never between. The folder must be on a local disk.
@@ -20,6 +20,9 @@ from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName, Unkn
 
 SCHEMA_VERSION = 1
 """Raise it with any change of tables, stems, or passages: older indexes are then built anew."""
+
+SENTENCE_MARK = " . "
+"""Stands between the stems of two sentences in the table `stems`; FTS5 passes over it."""
 
 _WRITE_LOCK_TIMEOUT_S = 600.0
 _READ_LOCK_TIMEOUT_S = 2.0
@@ -43,13 +46,13 @@ CREATE TABLE passages (
 );
 CREATE VIRTUAL TABLE stems USING fts5(heading, text, tokenize = 'unicode61 remove_diacritics 0');
 CREATE VIRTUAL TABLE stem_counts USING fts5vocab(stems, row);
-CREATE TABLE trigrams (
-    trigram TEXT NOT NULL,
+CREATE TABLE letters (
+    letters TEXT NOT NULL,
     stem TEXT NOT NULL,
-    PRIMARY KEY (trigram, stem)
+    PRIMARY KEY (letters, stem)
 ) WITHOUT ROWID;
 """
-_TABLES = ("source", "passages", "documents", "stem_counts", "stems", "trigrams")
+_TABLES = ("source", "passages", "documents", "stem_counts", "stems", "letters")
 
 
 def is_collection_name(name: str) -> bool:
@@ -98,7 +101,9 @@ def connect(index_dir: Path, name: str) -> sqlite3.Connection:
     path = index_path(index_dir, name)
     if not path.is_file():
         raise UnknownCollection(f"no collection {name!r}: index the documents first")
-    db = sqlite3.connect(path, timeout=_READ_LOCK_TIMEOUT_S, check_same_thread=False)
+    db = sqlite3.connect(
+        path, timeout=_READ_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
     try:
         db.execute("PRAGMA query_only = ON")
         version = _version(db)

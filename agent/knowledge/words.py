@@ -2,7 +2,7 @@
 
 Normalising folds case, drops diacritics and invisible marks, and makes one letter of those that
 Arabic writers use for one another: all alefs, ya and alef maqsura, ta marbuta and ha, hamza and
-its seat. Digits become ASCII. Stems are Snowball's, chosen word by word from the script.
+its seat. Digits become ASCII. The script of a word chooses its stemmer.
 """
 
 import re
@@ -10,6 +10,8 @@ import unicodedata
 
 import snowballstemmer
 
+from agent.knowledge import arabic
+from agent.knowledge.irregular import BASE_FORMS
 from agent.knowledge.stopwords import STOPWORDS
 
 _ARABIC_LETTERS = str.maketrans(
@@ -65,9 +67,14 @@ def is_arabic(text: str) -> bool:
     return 2 * len(_ARABIC.findall(text)) > len(_LETTER.findall(text))
 
 
-def trigrams(word: str) -> frozenset[str]:
-    """Groups of three letters of a word with its ends marked: `cat` → `^ca`, `cat`, `at$`."""
-    marked = f"^{word}$"
+def roots(stem: str) -> frozenset[str]:
+    """What a stem shares with related stems; empty but for Arabic, see `arabic.roots`."""
+    return arabic.roots(stem) if _ARABIC.match(stem) else frozenset()
+
+
+def trigrams(stem: str) -> frozenset[str]:
+    """Groups of three letters of a stem with its ends marked: `cat` → `^ca`, `cat`, `at$`."""
+    marked = f"^{stem}$"
     return frozenset(marked[i : i + 3] for i in range(len(marked) - 2))
 
 
@@ -76,7 +83,6 @@ class Stemmer:
 
     def __init__(self) -> None:
         self._english = snowballstemmer.stemmer("english")
-        self._arabic = snowballstemmer.stemmer("arabic")
         self._known: dict[str, str] = {}
 
     def stem(self, word: str) -> str:
@@ -86,12 +92,13 @@ class Stemmer:
             known = self._known[word] = self._stem(word)
         return known
 
-    def _stem(self, word: str) -> str:
-        if word.isdigit():
-            return word
-        snowball = self._arabic if _ARABIC.match(word) else self._english
-        return normalise(str(snowball.stemWord(word))) or word
-
     def stems(self, text: str) -> list[str]:
         """Stems of all words of `text`, in order, function words too."""
         return [self.stem(word) for word in words(text)]
+
+    def _stem(self, word: str) -> str:
+        if word.isdigit():
+            return word
+        if _ARABIC.match(word):
+            return arabic.stem(word)
+        return str(self._english.stemWord(BASE_FORMS.get(word, word)))

@@ -1,0 +1,45 @@
+"""The stems in use in one index: how many passages hold each, and which are near to a word."""
+
+import sqlite3
+
+from agent.knowledge.nearness import letters, nearest, root_letters
+from agent.knowledge.synonyms import GROUPS, SYNONYM_NEARNESS
+from agent.knowledge.words import Stemmer
+
+
+class Vocabulary:
+    """Reads through the connection of one thread. Raises `sqlite3.Error`."""
+
+    def __init__(self, db: sqlite3.Connection, stemmer: Stemmer) -> None:
+        self._db = db
+        self._synonyms: dict[str, set[str]] = {}
+        for group in GROUPS:
+            stems = {stemmer.stem(word) for word in group}
+            for stem in stems:
+                self._synonyms.setdefault(stem, set()).update(stems)
+
+    def holding(self, stem: str) -> int:
+        """Number of passages that hold `stem`."""
+        row = self._db.execute("SELECT doc FROM stem_counts WHERE term = ?", (stem,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def matches(self, stem: str, *, by_letters: bool) -> dict[str, float]:
+        """Stems in use that meet `stem`, each with how near it is, 1 for its own.
+
+        Synonyms and stems of the same root always; those of like letters when asked for, or when
+        there is nothing else.
+        """
+        known = {other for other in self._synonyms.get(stem, ()) if self.holding(other)}
+        found = dict.fromkeys(known, SYNONYM_NEARNESS)
+        found.update(self._near(stem, root_letters(stem)))
+        if self.holding(stem):
+            found[stem] = 1.0
+        if by_letters or not found:
+            found = {**self._near(stem, letters(stem)), **found}
+        return found
+
+    def _near(self, stem: str, keys: list[str]) -> dict[str, float]:
+        marks = ", ".join("?" * len(keys))
+        query = f"SELECT DISTINCT stem FROM letters WHERE letters IN ({marks})"  # noqa: S608 — marks
+        rows = self._db.execute(query, keys)
+        return nearest(stem, (other for (other,) in rows))
