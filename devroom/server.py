@@ -66,6 +66,11 @@ class AccessLog:
             _LOGGER.info("%s %s %d %.3fs", method, scope["path"], status, took_s)
 
 
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """uvicorn takes every refused WebSocket for an application's mistake, and says so."""
+    return "without completing handshake" not in record.getMessage()
+
+
 class _HttpServer(uvicorn.Server):
     """uvicorn, with signals left to us: rooms close before connections do."""
 
@@ -152,6 +157,7 @@ class Devroom:
         )
         # A first offer travels in the query of `/rtc/v1`: longer than a header line may be.
         websockets.http11.MAX_LINE_LENGTH = _MAX_REQUEST_LINE
+        logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
         return _HttpServer(
             uvicorn.Config(
                 app,
