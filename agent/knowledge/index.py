@@ -209,7 +209,9 @@ def _insert(
             "INSERT INTO passages (document, chunk_index, heading, text) VALUES (?, ?, ?, ?)",
             (document, passage.chunk_index, passage.heading, passage.text),
         ).lastrowid
-        heading = " ".join(stemmer.stems(f"{passage.title} {passage.heading}"))
+        heading = SENTENCE_MARK.join(
+            " ".join(stemmer.stems(heading)) for heading in (passage.title, passage.heading)
+        )
         text = SENTENCE_MARK.join(
             " ".join(stemmer.stems(sentence)) for sentence in sentences(passage.text)
         )

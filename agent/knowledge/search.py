@@ -23,6 +23,8 @@ _SENTENCE_SHARE = 0.35
 may have nothing to do with one another."""
 _RANK_SHARE = 0.1
 """How much of a score is BM25's opinion; the rest is coverage."""
+_FIT_SHARE = 0.05
+"""How much of a score is whether the section is named as the query puts it."""
 _HEADING_WEIGHT = 2.0
 
 _PASSAGES = """
@@ -55,7 +57,8 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     passage: Passage
-    heading_stems: frozenset[str]
+    headings: tuple[frozenset[str], ...]
+    """Stems of the document's title, and of the section's heading."""
     sentences: tuple[frozenset[str], ...]
     """Stems of each."""
     bm25: float
@@ -114,8 +117,8 @@ class Search:
         return [
             _Candidate(
                 Passage(filename, chunk_index, title, heading, text),
-                frozenset(heading_stems.split()),
-                tuple(frozenset(s.split()) for s in text_stems.split(SENTENCE_MARK)),
+                _stem_sets(heading_stems),
+                _stem_sets(text_stems),
                 -rank,
             )
             for filename, chunk_index, title, heading, text, heading_stems, text_stems, rank in rows
@@ -123,11 +126,21 @@ class Search:
 
 
 def _score(query: WeighedQuery, candidate: _Candidate, best_bm25: float) -> float:
-    headings, sentences = candidate.heading_stems, candidate.sentences
+    headings, sentences = frozenset().union(*candidate.headings), candidate.sentences
     coverage = (1 - _SENTENCE_SHARE) * query.coverage(frozenset().union(*sentences), headings)
     coverage += _SENTENCE_SHARE * max(query.coverage(s, headings) for s in sentences)
     rank = candidate.bm25 / best_bm25 if best_bm25 > 0 else 1.0
-    return coverage * (1 - _RANK_SHARE + _RANK_SHARE * rank)
+    fit = _share_of_heading(query, candidate.headings[-1])
+    return coverage * (1 - _RANK_SHARE - _FIT_SHARE + _RANK_SHARE * rank + _FIT_SHARE * fit)
+
+
+def _share_of_heading(query: WeighedQuery, heading: frozenset[str]) -> float:
+    telling = frozenset(stem for stem in heading if is_content(stem))
+    return len(telling & query.stems) / len(telling) if telling else 0.0
+
+
+def _stem_sets(marked: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(stems.split()) for stems in marked.split(SENTENCE_MARK))
 
 
 def _narrowing(query: str, stemmer: Stemmer) -> list[tuple[str, int | None]]:

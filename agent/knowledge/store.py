@@ -22,7 +22,8 @@ SCHEMA_VERSION = 1
 """Raise it with any change of tables, stems, or passages: older indexes are then built anew."""
 
 SENTENCE_MARK = " . "
-"""Stands between the stems of two sentences in the table `stems`; FTS5 passes over it."""
+"""Stands in the table `stems` between the stems of two sentences, and between those of title and
+heading; FTS5 passes over it."""
 
 _WRITE_LOCK_TIMEOUT_S = 600.0
 _READ_LOCK_TIMEOUT_S = 2.0

@@ -1,0 +1,215 @@
+"""An answerer without a language model: it reads out the sentences that answer the question.
+
+It takes the place of an LLM in the pipeline. The retrieval comes with the chat context, as
+`agent.knowledge.context` put it there; what cannot be answered from it is said to be so.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import Any, Never
+
+from livekit.agents import llm, utils
+from livekit.agents.types import (
+    DEFAULT_API_CONNECT_OPTIONS,
+    NOT_GIVEN,
+    APIConnectOptions,
+    NotGivenOr,
+)
+
+from agent.knowledge.context import retrieval_in
+from agent.knowledge.extract import Extract, extract
+from agent.knowledge.words import Stemmer, is_arabic, is_content, words
+
+
+class SmallTalk(Enum):
+    """What people say that asks for no fact."""
+
+    GREETING = auto()
+    THANKS = auto()
+    GOODBYE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """What the answerer says of itself, in one language."""
+
+    according_to: str
+    """Begins an answer; `{title}` is the document's."""
+    not_found: str
+    cannot_look_up: str
+    not_heard: str
+    small_talk: Mapping[SmallTalk, str]
+
+
+_ENGLISH = Phrases(
+    according_to="According to “{title}”, ",
+    not_found="I could not find that in the documents.",
+    cannot_look_up="I cannot look anything up in the documents at the moment.",
+    not_heard="Sorry, I did not catch that.",
+    small_talk={
+        SmallTalk.GREETING: "Hello! What would you like to know?",
+        SmallTalk.THANKS: "You are welcome. Is there anything else?",
+        SmallTalk.GOODBYE: "Goodbye, and thank you for calling.",
+    },
+)
+_ARABIC = Phrases(
+    according_to="بحسب «{title}»، ",
+    not_found="لم أجد ذلك في الوثائق.",
+    cannot_look_up="لا أستطيع البحث في الوثائق في الوقت الحالي.",
+    not_heard="عفوًا، لم أسمعك جيدًا.",
+    small_talk={
+        SmallTalk.GREETING: "مرحبًا! ماذا تود أن تعرف؟",
+        SmallTalk.THANKS: "على الرحب والسعة. هل من شيء آخر؟",
+        SmallTalk.GOODBYE: "مع السلامة، وشكرًا على اتصالك.",
+    },
+)
+PHRASES: Mapping[str, Phrases] = MappingProxyType({"en": _ENGLISH, "ar": _ARABIC})
+"""By primary language subtag; English where a language is missing."""
+
+# Small talk matches normalised words, joined by single spaces.
+_GREETING = (
+    "hello|hi|hey|good (?:morning|afternoon|evening|day)|how are you(?: doing)?(?: today)?"
+    "|مرحبا|اهلا(?: وسهلا)?|هلا|السلام عليكم(?: ورحمه الله(?: وبركاته)?)?|سلام"
+    "|صباح (?:الخير|النور)|مساء (?:الخير|النور)|كيف (?:حالك|حالكم|الحال)"
+)
+_THANKS = (
+    "thanks|thank you|no thanks|no thank you|(?:that was )?(?:great|perfect|helpful)"
+    "|شكرا|اشكرك|اشكركم|مشكور|مشكورين|ممتاز|تسلم"
+)
+_GOODBYE = (
+    "goodbye|good bye|bye|good night|see you(?: later| soon| tomorrow)?|have a (?:nice|good) day"
+    "|مع السلامه|الي اللقاء|وداعا|في امان الله|تصبح علي خير"
+)
+_FILLER = (
+    "there|everyone|again|so|very|much|a lot|ok|okay|well|and|then|all|that is|thats|for now"
+    "|for (?:the|your) help|يا|جدا|جزيلا|لك|لكم|الان|و|كثيرا|علي المساعده"
+)
+
+
+def _only(phrases: str, *others: str) -> re.Pattern[str]:
+    """Matches text made of these phrases, with at least one of the first."""
+    part = f"(?:{'|'.join((phrases, *others, _FILLER))})"
+    return re.compile(rf"(?=.*\b(?:{phrases})\b){part}(?: {part})*")
+
+
+_SMALL_TALK = (
+    (SmallTalk.GOODBYE, _only(_GOODBYE, _THANKS, _GREETING)),
+    (SmallTalk.THANKS, _only(_THANKS, _GREETING)),
+    (SmallTalk.GREETING, _only(_GREETING)),
+)
+_LINK = re.compile(r"\(?(?:https?://|www\.)\S+?(?=[.,;:!?)]*(?:\s|$))\)?")
+_MARKS = re.compile(r"[*_`#|<>~^\\{}\[\]•▪◦›]+|^\s*[-–—+]\s+")
+
+
+class ExtractiveAnswerer(llm.LLM[Never]):
+    """Answers from the passages in the chat context, in the documents' own words.
+
+    `language` is the session's, BCP-47: what the answerer says of itself is in it. An answer is
+    in the language of its document.
+    """
+
+    def __init__(self, *, language: str) -> None:
+        super().__init__()
+        self._phrases = PHRASES.get(language.split("-")[0].lower(), _ENGLISH)
+        self._stemmer = Stemmer()
+
+    @property
+    def model(self) -> str:
+        """Name of the model, for metrics and `model_used`."""
+        return "extractive"
+
+    @property
+    def provider(self) -> str:
+        """Name of the provider, for metrics."""
+        return "majlis"
+
+    def chat(
+        self,
+        *,
+        chat_ctx: llm.ChatContext,
+        tools: list[llm.Tool] | None = None,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+        parallel_tool_calls: NotGivenOr[bool] = NOT_GIVEN,
+        tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
+        extra_kwargs: NotGivenOr[dict[str, Any]] = NOT_GIVEN,
+    ) -> llm.LLMStream:
+        """The answer to the last user message, one chunk a sentence. Tools are not called."""
+        return _AnswerStream(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
+
+    def reply(self, chat_ctx: llm.ChatContext) -> Iterator[str]:
+        """Sentences to say next, at least one."""
+        question = _last_question(chat_ctx)
+        if question is None:
+            return iter([self._phrases.small_talk[SmallTalk.GREETING]])
+        if not words(question):
+            return iter([self._phrases.not_heard])
+        retrieval = retrieval_in(chat_ctx)
+        found = extract(retrieval, self._stemmer) if retrieval is not None else None
+        if found is not None:
+            return _spoken_answer(found)
+        if small_talk := self._small_talk(question):
+            return iter([small_talk])
+        if retrieval is None:
+            return iter([self._phrases.cannot_look_up])
+        return iter([self._phrases.not_found])
+
+    def _small_talk(self, said: str) -> str:
+        """What to say to a greeting, thanks or a goodbye and nothing more; empty to all else."""
+        text = " ".join(words(said))
+        for kind, pattern in _SMALL_TALK:
+            if pattern.fullmatch(text):
+                return self._phrases.small_talk[kind]
+        return ""
+
+
+class _AnswerStream(llm.LLMStream):
+    """Sends what `ExtractiveAnswerer.reply` yields."""
+
+    def __init__(
+        self,
+        answerer: ExtractiveAnswerer,
+        *,
+        chat_ctx: llm.ChatContext,
+        tools: list[llm.Tool],
+        conn_options: APIConnectOptions,
+    ) -> None:
+        super().__init__(answerer, chat_ctx=chat_ctx, tools=tools, conn_options=conn_options)
+        self._answerer = answerer
+
+    async def _run(self) -> None:
+        answer_id = utils.shortuuid("extract_")
+        for sentence in self._answerer.reply(self._chat_ctx):
+            delta = llm.ChoiceDelta(role="assistant", content=f"{sentence} ")
+            self._event_ch.send_nowait(llm.ChatChunk(id=answer_id, delta=delta))
+
+
+def _last_question(chat_ctx: llm.ChatContext) -> str | None:
+    for message in reversed(chat_ctx.messages()):
+        if message.role == "user":
+            return message.text_content or ""
+    return None
+
+
+def _spoken_answer(found: Extract) -> Iterator[str]:
+    phrases = _ARABIC if is_arabic(found.passage.text) else _ENGLISH
+    first, *others = (_spoken(sentence) for sentence in found.sentences)
+    title = _spoken(found.passage.title).rstrip(".")
+    yield phrases.according_to.format(title=title) + _continued(first)
+    yield from others
+
+
+def _spoken(text: str) -> str:
+    """`text` without links and marks, ended so that a synthesiser lowers its voice."""
+    plain = " ".join(_MARKS.sub(" ", _LINK.sub("", text)).split())
+    return plain if plain.endswith((".", "!", "?", "؟", "…")) else plain.rstrip(" ,;:") + "."
+
+
+def _continued(sentence: str) -> str:
+    """`sentence` as it reads after a comma: a function word loses its capital."""
+    first, _, rest = sentence.partition(" ")
+    if rest and first != "I" and not is_content(first.lower()):
+        return f"{first.lower()} {rest}"
+    return sentence
