@@ -58,9 +58,9 @@ def make_plan(settings: LaunchSettings, embedded: Embedded, stages: StageChoice)
         programs.append(Program("redis", command, priority=10))
     if embedded.devroom_port is not None:
         programs.append(_devroom(settings, embedded.devroom_port))
-    if "local" in (stages.stt.provider, stages.stt_fallback_provider):
+    if stages.recognition.local:
         programs.append(_python("recognizer", "agent.stages.local.recognizer_server", priority=20))
-    if stages.tts.provider == "local":
+    if stages.speech.local:
         programs.append(
             _python("synthesizer", "agent.stages.local.synthesizer_server", priority=20)
         )
@@ -111,4 +111,9 @@ def _taken(
         if embedded.redis_server is not None
         else "as REDIS_URL says"
     )
-    return (("rooms", rooms), ("redis", redis), *stages.described())
+    chosen = (stages.recognition, stages.answers, stages.speech)
+    return (
+        ("rooms", rooms),
+        ("redis", redis),
+        *((str(part.stage), f"{part.label} ({part.reason})") for part in chosen),
+    )

@@ -12,9 +12,11 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent.settings import PROJECT_ROOT
-from agent.stages.choice import StageChoice, StageUnavailable, choose
+from agent.stages.choice import StageChoice, choose
+from agent.stages.errors import StageUnavailable
 from launch import embedded
 from launch.control import Supervisord
 from launch.errors import LaunchError, StartFailed
@@ -99,11 +101,11 @@ async def _run(machine: Machine, tell: Tell) -> int:
     exited = asyncio.create_task(supervisord.wait())
     try:
         ready = asyncio.create_task(_until_ready(machine))
-        await asyncio.wait({ready, exited, stop}, return_when=asyncio.FIRST_COMPLETED)
+        await _any(ready, exited, stop)
         if ready.done() and not stop.done():
             ready.result()
             tell(f"Majlis is ready after {time.monotonic() - began:.1f} s: {_url(machine)}")
-            await asyncio.wait({exited, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await _any(exited, stop)
         ready.cancel()
         if not stop.done():
             raise StartFailed(f"supervisord ended by itself; see {machine.settings.data_dir}/logs")
@@ -136,8 +138,8 @@ async def _first(
     work: "asyncio._CoroutineLike[None]", stop: asyncio.Future[signal.Signals]
 ) -> bool:
     """Do the work unless we are stopped first; whether it was done."""
-    task = asyncio.ensure_future(work)
-    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    task = asyncio.create_task(work)
+    await _any(task, stop)
     if not task.done():
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -205,7 +207,7 @@ async def _stop(
         hurry: Stop = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _settle, hurry, signal.SIGINT)
         supervisord.terminate()
-        await asyncio.wait({exited, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        await _any(exited, hurry)
         if exited.done():
             return
     control = Supervisord(machine.settings.run_dir)
@@ -218,6 +220,11 @@ async def _stop(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(supervisord.pid, signal.SIGKILL)
         await exited
+
+
+async def _any(*futures: asyncio.Future[Any]) -> None:
+    """Wait for the first of them."""
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _settle(future: Stop, number: signal.Signals) -> None:
