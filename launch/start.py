@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,9 +134,7 @@ async def _preparation(machine: Machine, module: str, arguments: list[str]) -> N
         raise StartFailed(f"`python -m {' '.join([module, *arguments])}` failed (exit code {code})")
 
 
-async def _first(
-    work: "asyncio._CoroutineLike[None]", stop: asyncio.Future[signal.Signals]
-) -> bool:
+async def _first(work: Coroutine[Any, Any, None], stop: Stop) -> bool:
     """Do the work unless we are stopped first; whether it was done."""
     task = asyncio.create_task(work)
     await _any(task, stop)
