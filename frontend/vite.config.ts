@@ -1,0 +1,13 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+/** Where a running Majlis answers, for `npx vite` during development. */
+const orchestrator = process.env.MAJLIS_URL ?? 'http://127.0.0.1:8000';
+
+export default defineConfig({
+  plugins: [react()],
+  server: { proxy: { '/api': orchestrator } },
+  // LiveKit's client and React are most of the page and load at once: one file is right.
+  build: { target: 'es2022', chunkSizeWarningLimit: 1200 },
+  test: { include: ['tests/**/*.test.ts'], environment: 'node' },
+});
