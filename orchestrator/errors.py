@@ -1,0 +1,138 @@
+"""Errors of the control plane.
+
+OrchestratorError
+    IllegalTransition       a bug, or an event that came too late
+    RequestError            what a client did; `status` is the HTTP status
+        BadBody             400
+        Unauthenticated     401
+        Forbidden           403
+        SessionNotFound     404
+        BodyTooLarge        413
+        InvalidField        422
+        RateLimited         429
+        CapacityFull        429
+        Unavailable         503; a retry can help
+            StoreUnavailable
+            DispatchFailed
+            RoomsUnavailable
+    HostUnreachable         this machine's agent host does not answer; a retry can help
+"""
+
+from typing import ClassVar
+
+
+class OrchestratorError(Exception):
+    """Base of all of them."""
+
+
+class IllegalTransition(OrchestratorError):
+    """A session cannot go where it was told to; nothing was changed."""
+
+
+class RequestError(OrchestratorError):
+    """A request that cannot be served; the message is meant for the client."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class BadBody(RequestError):
+    """The body is not JSON."""
+
+    status = 400
+    code = "invalid_json"
+
+
+class Unauthenticated(RequestError):
+    """Credentials are missing, or a signature does not hold."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """Credentials are there and wrong."""
+
+    status = 403
+    code = "forbidden"
+
+
+class SessionNotFound(RequestError):
+    """There is no such session (any more)."""
+
+    status = 404
+    code = "session_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such session.")
+
+
+class BodyTooLarge(RequestError):
+    """The body is longer than we read."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class InvalidField(RequestError):
+    """A field of the body is wrong."""
+
+    status = 422
+    code = "invalid_field"
+
+
+class RateLimited(RequestError):
+    """Too many requests from one address."""
+
+    status = 429
+    code = "rate_limited"
+
+
+class CapacityFull(RequestError):
+    """As many sessions run as may."""
+
+    status = 429
+    code = "capacity_full"
+
+
+class Unavailable(RequestError):
+    """Something that we depend on is away; trying again later can help."""
+
+    status = 503
+    code = "unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    """Redis does not answer."""
+
+    code = "redis_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The session store is not reachable.", retry_after_s=2)
+
+
+class DispatchFailed(Unavailable):
+    """A task could not be queued."""
+
+    code = "queue_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The task queue is not reachable.", retry_after_s=2)
+
+
+class RoomsUnavailable(Unavailable):
+    """The room server does not answer, or none is configured."""
+
+    code = "livekit_unavailable"
+
+    def __init__(self, message: str = "The room server is not reachable.") -> None:
+        super().__init__(message, retry_after_s=2)
+
+
+class HostUnreachable(OrchestratorError):
+    """The agent host of this machine does not answer."""

@@ -1,0 +1,151 @@
+"""What the control plane needs to know, beside what an agent does, from the environment and `.env`.
+
+SettingsError
+"""
+
+import difflib
+import socket
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, overload
+
+from dotenv import dotenv_values
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import model_validator as pydantic_model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import SettingsError as SourceError
+
+from agent.settings import AgentSettings, Seconds
+
+CLOSE_MATCH = 0.84
+"""How alike an unknown variable and a known one are before we take it for a misspelling."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one line that names the variable, never its value."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+CommaSeparated = (NoDecode, BeforeValidator(_split))
+
+
+class Settings(AgentSettings):
+    """Settings of the control plane. Frozen; read them with `load_settings`."""
+
+    # the server
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    alias_ports: Annotated[tuple[Port, ...], *CommaSeparated] = (8004, 5204, 8765)
+    debug: bool = False
+    reload: bool = False
+    cors_origins: Annotated[tuple[str, ...], *CommaSeparated] = ("*",)
+    cors_allow_credentials: bool = False
+    api_keys: Annotated[tuple[SecretStr, ...], *CommaSeparated] = ()
+    """Empty: anybody who reaches the port may use the API."""
+    session_starts_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    """For one client address."""
+
+    # sessions
+    livekit_public_url: str = ""
+    """What a browser can reach; empty: `livekit_url`."""
+    session_storage_type: Literal["memory", "redis"] = "redis"
+    max_concurrent_sessions: Annotated[int, Field(ge=0, le=100_000)] = 100
+    token_ttl_seconds: Seconds = 600.0
+    spawn_timeout_seconds: Seconds = 30.0
+    end_timeout_seconds: Seconds = 5.0
+    agent_max_restarts: Annotated[int, Field(ge=0, le=100)] = 3
+    keep_transcripts: bool = True
+    record_ttl_seconds: Annotated[int, Field(ge=1, le=366 * 86_400)] = 7 * 86_400
+
+    # the WebSocket doors
+    audio_sample_rate: Annotated[int, Field(ge=8_000, le=48_000)] = 16_000
+    audio_channels: Annotated[int, Field(ge=1, le=2)] = 1
+    audio_format: str = "LINEAR16"
+    audio_chunk_size: Annotated[int, Field(ge=64, le=1 << 20)] = 1024
+    websocket_timeout_seconds: Seconds = 300.0
+    silence_detection_threshold: Annotated[float, Field(ge=0, le=1)] = 0.1
+    max_audio_duration_seconds: Seconds = 60.0
+    enable_audio_preprocessing: bool = True
+    enable_sentence_streaming: bool = True
+    enable_conversation_history: bool = True
+    exponential_backoff: bool = True
+
+    @field_validator("livekit_url", "livekit_public_url")
+    @classmethod
+    def _is_room_server(cls, value: str) -> str:
+        if value and not value.startswith(("ws://", "wss://", "http://", "https://")):
+            raise PydanticCustomError("url", "must begin with ws://, wss://, http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise PydanticCustomError("url", "must begin with redis://, rediss:// or unix://")
+        return value
+
+    @pydantic_model_validator(mode="after")
+    def _room_server_has_its_key(self) -> Self:
+        if self.livekit_url and not self.livekit_api_key:
+            raise PydanticCustomError("LIVEKIT_API_KEY", "must be set, as LIVEKIT_URL is")
+        if self.livekit_url and not self.livekit_api_secret.get_secret_value():
+            raise PydanticCustomError("LIVEKIT_API_SECRET", "must be set, as LIVEKIT_URL is")
+        return self
+
+    @property
+    def livekit_is_configured(self) -> bool:
+        """There is a room server to use."""
+        return bool(self.livekit_url)
+
+    @property
+    def livekit_client_url(self) -> str:
+        """Where clients find the room server."""
+        return self.livekit_public_url or self.livekit_url
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+@overload
+def load_settings() -> Settings: ...
+@overload
+def load_settings(kind: type[S]) -> S: ...
+def load_settings(kind: type[BaseSettings] = Settings) -> BaseSettings:
+    """Read the environment and `.env`. Raises `SettingsError`."""
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_line(dict(e)) for e in error.errors())) from None
+    except SourceError as error:
+        raise SettingsError(str(error).splitlines()[0]) from None
+
+
+def _line(error: Mapping[str, Any]) -> str:
+    location = error["loc"]
+    # A check of several settings together has no location; its type names the variable.
+    name = str(location[0]).upper() if location else str(error["type"])
+    return f"{name}: {error['msg']}"
+
+
+def host_name(settings: AgentSettings) -> str:
+    """Name of this machine among the agent hosts of the deployment."""
+    return settings.agent_host_name or socket.gethostname()
+
+
+def warn_misspellings(
+    environ: Mapping[str, str], kind: type[BaseSettings], tell: Callable[[str], None]
+) -> None:
+    """Tell of each variable, here or in `.env`, that nobody reads but that looks like one we do."""
+    known = sorted(name.upper() for name in kind.model_fields)
+    env_file = kind.model_config.get("env_file")
+    in_file = dotenv_values(cast("str | None", env_file)) if env_file else {}
+    for name in sorted({key.upper() for key in (*environ, *in_file)} - set(known)):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE_MATCH)
+        if close:
+            tell(f"{name} is not a setting; did you mean {close[0]}?")
