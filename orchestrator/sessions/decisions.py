@@ -1,0 +1,258 @@
+"""What follows from what is reported, asked or missed. Pure: decides, does nothing.
+
+Each function takes a session as it is and returns it as it shall be, with what is to be done once
+that is recorded. What a session's state has no use for (a report that came late) changes nothing.
+"""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from agent.job import (
+    AgentEnded,
+    AgentExited,
+    AgentJoined,
+    EndReason,
+    Report,
+    StateChanged,
+    Turn,
+    TurnEnded,
+    UserJoined,
+    UserLeft,
+)
+from orchestrator.sessions.session import (
+    WAITING,
+    AgentActed,
+    AgentArrived,
+    AgentLost,
+    AgentMissed,
+    EndAsked,
+    Event,
+    Failed,
+    Finished,
+    Placed,
+    Session,
+    SessionStatus,
+    TurnsKept,
+    UserArrived,
+    UserWentAway,
+)
+
+MAX_TRANSCRIPT_TURNS = 400
+MAX_TURN_CHARS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient the control plane is, and what it keeps."""
+
+    max_restarts: int
+    history_turns: int
+    keep_transcripts: bool
+    spawn_timeout_s: float
+    missed_grace_s: float = 5.0
+    """How long a lease may be missing before its agent counts as lost."""
+    requeue_after_s: float = 5.0
+    """After which time in the queue a session is queued again, in case its task was lost."""
+    end_again_after_s: float = 8.0
+    """After which time an agent that should have ended is told again."""
+    give_up_ending_s: float = 30.0
+    """After which time a session that should have ended is taken for ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnAgent:
+    """Queue the placing of an agent."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndAgent:
+    """Have the host end the session's agent."""
+
+    session_id: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLease:
+    """Let another agent take the session."""
+
+    session_id: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRoom:
+    """Throw everybody out."""
+
+    session_id: str
+
+
+Action = SpawnAgent | EndAgent | ReleaseLease | DeleteRoom
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The session as it shall be, and what to do then, in order."""
+
+    session: Session
+    actions: tuple[Action, ...] = ()
+
+
+def on_report(session: Session, report: Report, policy: Policy) -> Decision:
+    """What an agent or its host told."""
+    if report.fence < session.fence:
+        return Decision(session)
+    match report:
+        case AgentJoined(at=at):
+            return Decision(_if_allowed(session, AgentArrived(at)))
+        case UserJoined(at=at):
+            # The agent sees the user from within the room, so it is there itself.
+            return Decision(_if_allowed(_if_allowed(session, AgentArrived(at)), UserArrived()))
+        case UserLeft():
+            return Decision(_if_allowed(session, UserWentAway()))
+        case StateChanged(state=state):
+            return Decision(_if_allowed(session, AgentActed(state)))
+        case TurnEnded(turn=turn):
+            return Decision(_if_allowed(session, _kept(session, turn, policy)))
+        case AgentEnded(reason=reason, at=at, error=error):
+            return Decision(_if_allowed(session, EndAsked(reason, at, error)))
+        case AgentExited(at=at):
+            if session.status is SessionStatus.ENDING:
+                return finish(session, at, policy)
+            return agent_lost(session, at, policy)
+        case _:
+            assert_never(report)
+
+
+def on_departure(session: Session, *, identity: str) -> Decision:
+    """The room server saw a participant leave; the agent keeps the grace time for the user."""
+    if identity != session.user_identity:
+        return Decision(session)
+    return Decision(_if_allowed(session, UserWentAway()))
+
+
+def agent_lost(session: Session, at: float, policy: Policy) -> Decision:
+    """Its agent is gone and was not meant to be: another takes over, or the session fails."""
+    if not session.allows(AgentLost):
+        return Decision(session)
+    if session.restarts >= policy.max_restarts:
+        return fail(session, EndReason.AGENT_FAILED, at, policy, "The agent failed repeatedly.")
+    return Decision(
+        session.apply(AgentLost(at)),
+        (
+            ReleaseLease(session.session_id, session.fence),
+            SpawnAgent(session.session_id),
+        ),
+    )
+
+
+def ask_end(
+    session: Session, reason: EndReason, at: float, policy: Policy, error: str = ""
+) -> Decision:
+    """End it: at once when no agent can be running, else when its agent has exited."""
+    if not session.allows(EndAsked):
+        return Decision(session)
+    ending = session.apply(EndAsked(reason, at, error))
+    if session.status is SessionStatus.QUEUED:
+        return finish(ending, at, policy)
+    return Decision(
+        ending, (DeleteRoom(session.session_id), EndAgent(session.session_id, session.host))
+    )
+
+
+def finish(session: Session, at: float, policy: Policy) -> Decision:
+    """Nothing of an ending session runs any more."""
+    if not session.allows(Finished):
+        return Decision(session)
+    return Decision(_closed(session.apply(Finished(at)), policy), (DeleteRoom(session.session_id),))
+
+
+def fail(session: Session, reason: EndReason, at: float, policy: Policy, error: str) -> Decision:
+    """It cannot go on."""
+    if not session.allows(Failed):
+        return Decision(session)
+    failed = _closed(session.apply(Failed(reason, at, error)), policy)
+    return Decision(failed, (DeleteRoom(session.session_id),))
+
+
+def place(session: Session, host: str, fence: int) -> Decision:
+    """The lease was taken for an agent on a host."""
+    return Decision(_if_allowed(session, Placed(host, fence)))
+
+
+def is_overdue(session: Session, at: float, policy: Policy) -> bool:
+    """Whether it has waited for an agent for longer than it may."""
+    return session.status in WAITING and at - session.queued_at > policy.spawn_timeout_s
+
+
+def not_placed(session: Session, at: float, policy: Policy) -> Decision:
+    """No machine took it in its time."""
+    if session.status not in WAITING:
+        return Decision(session)
+    return fail(session, EndReason.NOT_PLACED, at, policy, "No machine took the session in time.")
+
+
+def check_up(session: Session, *, lease_held: bool, at: float, policy: Policy) -> Decision:
+    """Compare a session with the lease that its agent should hold, and mend what differs."""
+    waited_s = at - session.queued_at
+    match session.status:
+        case SessionStatus.QUEUED | SessionStatus.SPAWNING:
+            return _check_waiting(session, lease_held, waited_s, at, policy)
+        case SessionStatus.READY | SessionStatus.ACTIVE:
+            if lease_held:
+                back = session.missed_since is not None
+                return Decision(session.apply(AgentMissed(None)) if back else session)
+            if session.missed_since is None:
+                return Decision(session.apply(AgentMissed(at)))
+            if at - session.missed_since < policy.missed_grace_s:
+                return Decision(session)
+            return agent_lost(session, at, policy)
+        case SessionStatus.ENDING | SessionStatus.ENDED | SessionStatus.FAILED:
+            return Decision(session)
+        case _:
+            assert_never(session.status)
+
+
+def _check_waiting(
+    session: Session, lease_held: bool, waited_s: float, at: float, policy: Policy
+) -> Decision:
+    if lease_held and session.status is SessionStatus.SPAWNING:
+        if waited_s <= 2 * policy.spawn_timeout_s:
+            return Decision(session)
+        error = "The agent did not reach the room."
+        return ask_end(session, EndReason.AGENT_FAILED, at, policy, error)
+    if waited_s > policy.spawn_timeout_s:
+        return not_placed(session, at, policy)
+    if waited_s > policy.requeue_after_s:
+        return Decision(session, (SpawnAgent(session.session_id),))
+    return Decision(session)
+
+
+def tidy_up(session: Session, at: float, policy: Policy) -> Decision:
+    """A session that is ending for too long is ended again, and then taken for ended."""
+    if session.status is not SessionStatus.ENDING or session.ending_at is None:
+        return Decision(session)
+    ending_for_s = at - session.ending_at
+    if ending_for_s > policy.give_up_ending_s:
+        return finish(session, at, policy)
+    if ending_for_s > policy.end_again_after_s:
+        return Decision(session, (EndAgent(session.session_id, session.host),))
+    return Decision(session)
+
+
+def _if_allowed(session: Session, event: Event) -> Session:
+    return session.apply(event) if session.allows(type(event)) else session
+
+
+def _kept(session: Session, turn: Turn, policy: Policy) -> TurnsKept:
+    if any(kept.at == turn.at and kept.role is turn.role for kept in session.turns[-8:]):
+        return TurnsKept(session.turns, session.turn_count)  # reported twice
+    limit = max(policy.history_turns, MAX_TRANSCRIPT_TURNS if policy.keep_transcripts else 0)
+    turns = (*session.turns, replace(turn, text=turn.text[:MAX_TURN_CHARS]))
+    return TurnsKept(turns[-limit:] if limit else (), session.turn_count + 1)
+
+
+def _closed(session: Session, policy: Policy) -> Session:
+    return session if policy.keep_transcripts else replace(session, turns=())

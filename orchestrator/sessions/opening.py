@@ -1,0 +1,78 @@
+"""A new session, from what the client asked for and what the settings have for the rest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from agent.stages.voices import resolve_voice
+from orchestrator.errors import InvalidField
+from orchestrator.sessions.session import Session, new_session_id
+from orchestrator.settings import Settings
+
+DEFAULT_USER_NAME = "User"
+_GREETINGS = {
+    "en": "Hello! How can I help you?",
+    "ar": "مرحبًا! كيف يمكنني مساعدتك؟",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the client asked for; None: nothing."""
+
+    user_name: str | None = None
+    voice: str | None = None
+    opening_line: str | None = None
+    """Empty: the agent is to say nothing first."""
+    language: str | None = None
+    knowledge_base: str | None = None
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def open_session(wishes: Wishes, settings: Settings, *, at: float) -> tuple[Session, str | None]:
+    """The session to start, and a warning for the client where a wish could not be met.
+
+    Raises `InvalidField` for a collection of documents that does not exist.
+    """
+    language = wishes.language or settings.default_language_code
+    voice, warning = _voice(wishes.voice, language, settings)
+    session_id = new_session_id(at)
+    session = Session(
+        session_id=session_id,
+        user_identity=f"user-{session_id}",
+        user_name=wishes.user_name or DEFAULT_USER_NAME,
+        language=language,
+        voice=voice,
+        opening_line=_opening_line(wishes.opening_line, language, settings),
+        knowledge_base=_knowledge_base(wishes.knowledge_base, settings),
+        metadata=wishes.metadata,
+        created_at=at,
+        queued_at=at,
+    )
+    return session, warning
+
+
+def _voice(asked: str | None, language: str, settings: Settings) -> tuple[str, str | None]:
+    default = settings.default_voice if "default_voice" in settings.model_fields_set else None
+    voice = resolve_voice(asked or default, language, settings.tts_voice_gender)
+    if voice.known or not asked:
+        return voice.name, None
+    return voice.name, f"The voice asked for is not known; {voice.name} speaks instead."
+
+
+def _opening_line(asked: str | None, language: str, settings: Settings) -> str:
+    if asked is not None:
+        return asked
+    if settings.opening_line is not None:
+        return settings.opening_line
+    return _GREETINGS.get(language.lower().partition("-")[0], _GREETINGS["en"])
+
+
+def _knowledge_base(asked: str | None, settings: Settings) -> str:
+    if asked is None:
+        return settings.knowledge_base
+    # `asked` has no path separator in it: the request's schema sees to that.
+    if not (settings.knowledge_index_dir / f"{asked}.sqlite").is_file():
+        raise InvalidField("knowledgeBase: there is no collection of that name.")
+    return asked
