@@ -1,0 +1,1 @@
+"""How the deployment is: heartbeats, probes, health, metrics, logs."""

@@ -1,0 +1,78 @@
+"""Logging: a fixed message and fields. Never a user's name, a transcript, a token or a key."""
+
+import json
+import logging
+import re
+import sys
+from typing import Any
+
+from agent.settings import AgentSettings
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
+_QUERY = re.compile(r"\?\S*")
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given as `extra`."""
+    return {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
+
+
+class TextFormatter(logging.Formatter):
+    """`time LEVEL logger: message key=value …`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback where there is one."""
+        extra = "".join(f" {key}={value}" for key, value in fields_of(record).items())
+        head, *rest = super().format(record).split("\n")
+        return "\n".join([head + extra, *rest])
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        document: dict[str, Any] = {
+            "at": record.created,
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **fields_of(record),
+        }
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return json.dumps(document, ensure_ascii=False, default=str)
+
+
+class WithoutQuery(logging.Filter):
+    """Cuts query strings, which may hold tokens, off the paths that uvicorn logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always True; changes the record."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                _QUERY.sub("", arg) if isinstance(arg, str) and arg.startswith("/") else arg
+                for arg in record.args
+            )
+        return True
+
+
+def configure_logging(settings: AgentSettings) -> None:
+    """Log to standard error in the format of the settings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter()
+        if settings.log_format == "json"
+        else TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+
+
+def hide_queries() -> None:
+    """Keep query strings out of uvicorn's logs, however uvicorn was started."""
+    for name in ("uvicorn.access", "uvicorn.error"):
+        log = logging.getLogger(name)
+        if not any(isinstance(each, WithoutQuery) for each in log.filters):
+            log.addFilter(WithoutQuery())

@@ -1,0 +1,80 @@
+"""Looks every few seconds whether what we depend on is there, so that no request has to."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Protocol
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from agent.settings import AgentSettings
+from agent.stages.choice import choose
+from agent.stages.errors import StageUnavailable
+from orchestrator.errors import RoomsUnavailable
+from orchestrator.monitoring.health import Condition, StageConditions, Vitals
+from orchestrator.monitoring.heartbeat import living_workers
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+REDIS_TIMEOUT_S = 1.0
+
+_STAGES = {"STT_PROVIDER": "asr", "LLM_PROVIDER": "rag", "TTS_PROVIDER": "tts"}
+
+
+class RoomProbe(Protocol):
+    """How a room server is asked whether it is there."""
+
+    async def check(self) -> None:
+        """Raises `RoomsUnavailable`."""
+
+
+class Probes:
+    """Keeps `vitals` up to date while it runs."""
+
+    def __init__(self, redis: Redis, rooms: RoomProbe) -> None:
+        self.vitals = Vitals()
+        self._redis = redis
+        self._rooms = rooms
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """Look once, at everything at the same time."""
+        before = self.vitals
+        await asyncio.gather(self._look_at_redis(), self._look_at_rooms())
+        after = self.vitals
+        if (before.redis, before.livekit) != (after.redis, after.livekit):
+            logger.info("vitals", extra={"redis": after.redis, "livekit": after.livekit})
+
+    async def _look_at_redis(self) -> None:
+        try:
+            async with asyncio.timeout(REDIS_TIMEOUT_S):
+                workers = await living_workers(self._redis)
+            self.vitals = replace(self.vitals, redis=True, workers=workers)
+        except (RedisError, TimeoutError):
+            self.vitals = replace(self.vitals, redis=False, workers=0)
+
+    async def _look_at_rooms(self) -> None:
+        try:
+            await self._rooms.check()
+            self.vitals = replace(self.vitals, livekit=True)
+        except RoomsUnavailable:
+            self.vitals = replace(self.vitals, livekit=False)
+
+
+def stage_conditions(settings: AgentSettings) -> StageConditions:
+    """Whether the stages' providers hold, by their settings alone."""
+    try:
+        choose(settings)
+    except StageUnavailable as error:
+        logger.warning("a stage is not available", extra={"error": str(error)})
+        stage = _STAGES.get(getattr(error, "setting", ""))
+        broken = [stage] if stage else list(_STAGES.values())
+        return StageConditions(**dict.fromkeys(broken, Condition.UNHEALTHY))
+    return StageConditions()

@@ -1,0 +1,16 @@
+"""The policy of sessions, as the settings have it."""
+
+from orchestrator.sessions.decisions import Policy
+from orchestrator.settings import Settings
+
+TURNS_PER_EXCHANGE = 2
+
+
+def make_policy(settings: Settings) -> Policy:
+    """`MAX_SESSION_HISTORY` counts exchanges: what the user said and what was answered."""
+    return Policy(
+        max_restarts=settings.agent_max_restarts,
+        history_turns=TURNS_PER_EXCHANGE * settings.max_session_history,
+        keep_transcripts=settings.keep_transcripts,
+        spawn_timeout_s=settings.spawn_timeout_seconds,
+    )
