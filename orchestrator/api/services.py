@@ -1,0 +1,36 @@
+"""What the routes work with: made by the composition root for one application's life."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from orchestrator.monitoring.health import StageConditions
+from orchestrator.monitoring.metrics import Metrics
+from orchestrator.monitoring.probes import Probes
+from orchestrator.rooms import WebhookDoor
+from orchestrator.security.rate_limit import StartLimit
+from orchestrator.sessions.lifecycle import Lifecycle
+from orchestrator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a route may need."""
+
+    settings: Settings
+    lifecycle: Lifecycle
+    probes: Probes
+    metrics: Metrics
+    start_limit: StartLimit
+    webhooks: WebhookDoor | None
+    stages: StageConditions
+    clock: Callable[[], float]
+
+
+def _services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+Provided = Annotated[Services, Depends(_services)]
