@@ -2,7 +2,7 @@
 
 It is a Redis hash `{fence, host}` with a time to live. The fence is drawn from one counter, so a
 later holder's is always larger, and whoever holds a smaller one finds out at its next renewal.
-Every process of the deployment goes through these three scripts; each is atomic.
+Every process of the deployment goes through these scripts; each is atomic.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,14 @@ return fence
 
 _RENEW = """
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+
+_REGAIN = """
+local holder = redis.call('HGET', KEYS[1], 'fence')
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'host', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
@@ -47,6 +55,7 @@ class Leases:
         self._ttl_ms = int(ttl_s * 1000)
         self._take = redis.register_script(_TAKE)
         self._renew = redis.register_script(_RENEW)
+        self._regain = redis.register_script(_REGAIN)
         self._release = redis.register_script(_RELEASE)
 
     @staticmethod
@@ -65,6 +74,14 @@ class Leases:
         """Hold it for another time to live. False: it is no longer ours, so leave."""
         renewed = await self._renew(keys=[self.key(session_id)], args=[fence, self._ttl_ms])
         return bool(renewed)
+
+    async def regain(self, session_id: str, fence: int, host: str) -> bool:
+        """Hold it again after Redis was away for longer than it lives. False: somebody took it.
+
+        Only for a holder that could not reach Redis: to the others a lease that is gone is lost.
+        """
+        regained = await self._regain(keys=[self.key(session_id)], args=[fence, self._ttl_ms, host])
+        return bool(regained)
 
     async def release(self, session_id: str, fence: int) -> bool:
         """Give it back. False: it was not ours (any more)."""

@@ -1,0 +1,138 @@
+"""The assistant: what it is told to be, and how it looks into the documents before it answers."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from livekit import rtc
+from livekit.agents import Agent, FlushSentinel, ModelSettings, llm
+
+from agent.job import Source
+from agent.knowledge.context import passages_message
+from agent.knowledge.errors import KnowledgeError
+from agent.knowledge.retrieval import Retrieval
+
+CITE_TIMEOUT_S = 0.5
+"""How long an answer's first sound waits for its sources to be sent."""
+_REMEMBERED_QUESTIONS = 16
+
+_log = logging.getLogger(__name__)
+
+
+class Retriever(Protocol):
+    """Where passages come from. Raises `KnowledgeError`."""
+
+    async def retrieve(self, query: str) -> Retrieval: ...
+
+
+Cite = Callable[[str, tuple[Source, ...]], Awaitable[None]]
+"""Publishes what the answer to a question (its message's id) rests on; may be nothing."""
+
+
+@dataclass(slots=True)
+class _Question:
+    """A user's turn, as far as it has been looked up."""
+
+    sources: tuple[Source, ...]
+    cited: asyncio.Task[None] | None = None
+
+
+class Assistant(Agent):
+    """Answers from documents. What an answer rests on is published before it can be heard."""
+
+    def __init__(
+        self, *, instructions: str, chat_ctx: llm.ChatContext, retriever: Retriever, cite: Cite
+    ) -> None:
+        super().__init__(instructions=instructions, chat_ctx=chat_ctx)
+        self._retriever = retriever
+        self._cite = cite
+        self._questions: dict[str, _Question] = {}
+
+    def sources_of(self, question_id: str) -> tuple[Source, ...]:
+        """What the answer to a question rests on, as far as that is known."""
+        question = self._questions.get(question_id)
+        return () if question is None else question.sources
+
+    async def llm_node(
+        self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
+    ) -> AsyncIterator[llm.ChatChunk | str | FlushSentinel]:
+        """Look up the question, then have it answered.
+
+        Here and not in `on_user_turn_completed`, which would throw a preemptive answer away. Such
+        an answer may never be heard, so its sources are published when it is about to be spoken.
+        """
+        question = _last_question(chat_ctx)
+        if question is not None:
+            retrieval = await self._retrieve(question.text_content or "")
+            self._remember(question.id, retrieval.sources)
+            chat_ctx = _with_passages(chat_ctx, question, retrieval)
+            if self.chat_ctx.get_by_id(question.id) is not None:
+                self._publish(question.id)
+        async for chunk in Agent.default.llm_node(self, chat_ctx, tools, model_settings):
+            yield chunk
+
+    async def tts_node(
+        self, text: AsyncIterable[str], model_settings: ModelSettings
+    ) -> AsyncIterator[rtc.AudioFrame]:
+        """Speak, once the sources are out."""
+        question = _last_question(self.chat_ctx)
+        if question is not None:
+            await self._published(question.id)
+        async for frame in Agent.default.tts_node(self, text, model_settings):
+            yield frame
+
+    async def _retrieve(self, text: str) -> Retrieval:
+        began = time.monotonic()
+        try:
+            return await self._retriever.retrieve(text)
+        except KnowledgeError as error:
+            # without documents the answer is an honest "I do not know"
+            _log.error("retrieval failed", extra={"error": type(error).__name__})
+            return Retrieval(text, ())
+        finally:
+            took_ms = round((time.monotonic() - began) * 1000, 1)
+            _log.debug("retrieved", extra={"took_ms": took_ms})
+
+    def _remember(self, question_id: str, sources: tuple[Source, ...]) -> None:
+        known = self._questions.pop(question_id, None)
+        cited = None if known is None else known.cited
+        self._questions[question_id] = _Question(sources, cited)
+        while len(self._questions) > _REMEMBERED_QUESTIONS:
+            del self._questions[next(iter(self._questions))]
+
+    def _publish(self, question_id: str) -> asyncio.Task[None] | None:
+        question = self._questions.get(question_id)
+        if question is None:
+            return None
+        if question.cited is None:
+            question.cited = asyncio.create_task(
+                _run(self._cite(question_id, question.sources)), name="cite"
+            )
+        return question.cited
+
+    async def _published(self, question_id: str) -> None:
+        task = self._publish(question_id)
+        if task is not None and not task.done():
+            await asyncio.wait({task}, timeout=CITE_TIMEOUT_S)
+
+
+async def _run(work: Awaitable[None]) -> None:
+    await work
+
+
+def _last_question(chat_ctx: llm.ChatContext) -> llm.ChatMessage | None:
+    """The user's turn that is to be answered now."""
+    return next((m for m in reversed(chat_ctx.messages()) if m.role == "user"), None)
+
+
+def _with_passages(
+    chat_ctx: llm.ChatContext, question: llm.ChatMessage, retrieval: Retrieval
+) -> llm.ChatContext:
+    """A copy in which the passages stand before the question."""
+    copy = chat_ctx.copy()
+    at = next(i for i, item in enumerate(copy.items) if item.id == question.id)
+    copy.items.insert(at, passages_message(retrieval))
+    return copy

@@ -1,0 +1,245 @@
+"""One conversation: livekit-agents' `AgentSession` for a job, whatever its audio comes through.
+
+A room gives it `rtc.Room`; the gateway gives it an audio input and an audio output of its own.
+Turn-taking, interruption and end-of-turn detection are livekit-agents' business.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from livekit import rtc
+from livekit.agents import (
+    NOT_GIVEN,
+    AgentSession,
+    AgentStateChangedEvent,
+    CloseEvent,
+    ConversationItemAddedEvent,
+    ErrorEvent,
+    UserStateChangedEvent,
+    inference,
+    llm,
+)
+from livekit.agents.voice.room_io import RoomOptions
+from livekit.agents.voice.turn import TurnHandlingOptions
+
+from agent.assistant import Assistant, Retriever
+from agent.job import AgentState, Job, Role, Source, Turn
+from agent.phrases import phrases
+from agent.settings import AgentSettings
+from agent.stages.build import Stages
+
+MAX_TYPED_CHARACTERS = 4000
+MAX_FAILED_ANSWERS = 3
+"""So many answers in a row may fail before the agent gives up."""
+
+_log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Who wants to know what happens in a conversation."""
+
+    def turn_ended(self, turn: Turn) -> None:
+        """Something was said."""
+
+    def state_changed(self, state: AgentState) -> None:
+        """The agent began to listen, think or speak."""
+
+    def user_spoke(self, speaking: bool) -> None:
+        """The user began or ceased to speak."""
+
+    def failed(self, error: str) -> None:
+        """The conversation cannot go on; `error` names the stage."""
+
+    async def cite(self, question_id: str, sources: tuple[Source, ...]) -> None:
+        """The answer that is about to be heard rests on these, or on nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How a conversation begins: in a room, or with audio that was attached before."""
+
+    room: rtc.Room
+    options: RoomOptions
+
+
+class Conversation:
+    """The session of a job. `start`, then `open` when the user can hear, then `aclose`."""
+
+    def __init__(
+        self,
+        job: Job,
+        settings: AgentSettings,
+        stages: Stages,
+        retriever: Retriever,
+        listener: Listener,
+    ) -> None:
+        self._job = job
+        self._phrases = phrases(job.language)
+        self._listener = listener
+        self._failures = 0
+        self._closing = False
+        self._heard: list[Turn] = list(job.history)
+        self._kept_turns = settings.max_session_history
+        self._question_id: str | None = None
+        self._assistant = Assistant(
+            instructions=self._phrases.instructions,
+            chat_ctx=_chat_context(job.history),
+            retriever=retriever,
+            cite=listener.cite,
+        )
+        self.session: AgentSession[None] = AgentSession(
+            stt=stages.stt or NOT_GIVEN,
+            vad=inference.VAD(model="silero") if stages.stt is not None else None,
+            llm=stages.llm,
+            tts=stages.tts,
+            turn_handling=turn_handling(settings, hears=stages.stt is not None),
+            # it would deafen the agent for the first seconds of its first answer
+            aec_warmup_duration=None,
+            user_away_timeout=None,
+            session_close_transcript_timeout=0.0,
+            # `_on_error` counts, so that the user hears an apology before the end
+            conn_options=replace(stages.conn_options, max_unrecoverable_errors=1_000_000),
+        )
+        self._subscribe()
+
+    async def start(self, entry: Entry | None = None) -> None:
+        """Begin to listen. Without `entry`, set `session.input` and `session.output` before."""
+        if entry is None:
+            await self.session.start(self._assistant, record=False)
+        else:
+            await self.session.start(
+                self._assistant,
+                room=entry.room,
+                room_options=entry.options,
+                session_host=False,
+                record=False,
+            )
+
+    def open(self) -> None:
+        """Greet the user, who is there now; one who was cut off is told so instead."""
+        job = self._job
+        line = self._phrases.recovered if job.attempt > 0 else job.opening_line
+        if line:
+            self.session.say(line)
+
+    def type(self, text: str) -> None:
+        """The user typed a turn; it interrupts like a spoken one."""
+        text = text.strip()[:MAX_TYPED_CHARACTERS]
+        if not text or self._closing:
+            return
+        self.session.interrupt()
+        self.session.generate_reply(user_input=text)
+
+    async def say_last(self, line: str, *, timeout_s: float) -> None:
+        """Say a line that nothing interrupts, then nothing more. Returns when it was heard."""
+        self._closing = True
+        with contextlib.suppress(RuntimeError, TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.session.interrupt(force=True)
+                await self.session.say(line, allow_interruptions=False, add_to_chat_ctx=False)
+
+    async def hush(self, *, timeout_s: float) -> None:
+        """Fall silent at once; what was heard of the answer is reported as its turn."""
+        self._closing = True
+        with contextlib.suppress(RuntimeError, TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.session.interrupt(force=True)
+
+    async def aclose(self) -> None:
+        """End the session and its stages."""
+        self._closing = True
+        await self.session.aclose()
+
+    @property
+    def history(self) -> tuple[Turn, ...]:
+        """What was said, as it was heard, oldest first; the latest turns only."""
+        return tuple(self._heard[-self._kept_turns :]) if self._kept_turns else ()
+
+    def _subscribe(self) -> None:
+        self.session.on("conversation_item_added", self._on_item)
+        self.session.on("agent_state_changed", self._on_agent_state)
+        self.session.on("user_state_changed", self._on_user_state)
+        self.session.on("error", self._on_error)
+        self.session.on("close", self._on_close)
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        message = event.item
+        if not isinstance(message, llm.ChatMessage) or message.role not in ("user", "assistant"):
+            return
+        text = (message.text_content or "").strip()
+        sources: tuple[Source, ...] = ()
+        if message.role == "user":
+            self._question_id = message.id
+        elif self._question_id is not None:
+            self._failures = 0
+            sources = self._assistant.sources_of(self._question_id)
+        if not text:
+            return
+        turn = Turn(
+            role=Role(message.role),
+            text=text,
+            at=_began(message),
+            interrupted=message.interrupted,
+            sources=sources,
+        )
+        self._heard.append(turn)
+        self._listener.turn_ended(turn)
+
+    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
+        if event.new_state in set(AgentState):
+            self._listener.state_changed(AgentState(event.new_state))
+
+    def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        self._listener.user_spoke(event.new_state == "speaking")
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        if getattr(event.error, "recoverable", True) or self._closing:
+            return
+        stage = str(getattr(event.error, "type", "stage_error"))
+        self._failures += 1
+        _log.error("stage failed", extra={"stage": stage, "failures": self._failures})
+        if self._failures >= MAX_FAILED_ANSWERS:
+            self._listener.failed(stage)
+        elif stage == "llm_error":
+            self.session.say(self._phrases.apology, add_to_chat_ctx=False)
+
+    def _on_close(self, event: CloseEvent) -> None:
+        if not self._closing:
+            self._listener.failed(f"session closed: {event.reason.value}")
+
+
+def turn_handling(settings: AgentSettings, *, hears: bool) -> TurnHandlingOptions:
+    """When a turn ends, and what interrupts the agent."""
+    detector = inference.TurnDetector(version="v1-mini")
+    options: TurnHandlingOptions = {
+        "turn_detection": detector if settings.turn_detection == "model" else "vad",
+        "interruption": {"enabled": True, "mode": "vad"},
+        "preemptive_generation": {"enabled": True},
+    }
+    if not hears:
+        options["turn_detection"] = "manual"
+    if settings.silence_duration_seconds is not None:
+        longest = settings.silence_duration_seconds
+        options["endpointing"] = {"min_delay": min(0.3, longest), "max_delay": longest}
+    return options
+
+
+def _chat_context(history: tuple[Turn, ...]) -> llm.ChatContext:
+    context = llm.ChatContext.empty()
+    for turn in history:
+        context.add_message(
+            role=turn.role.value,
+            content=turn.text,
+            created_at=turn.at,
+            interrupted=turn.interrupted,
+        )
+    return context
+
+
+def _began(message: llm.ChatMessage) -> float:
+    """When a message began to be said, in Unix time."""
+    return float(message.metrics.get("started_speaking_at") or message.created_at or time.time())

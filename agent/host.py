@@ -1,0 +1,131 @@
+"""`python -m agent.host`: the agent host, one a machine, parent of all agents' processes.
+
+It loads everything once, then forks: a few idle children that wait for a job, an agent out of one
+of them for each session, and a reporter that writes to Redis for it. How it works, in order:
+
+- `host_preload` loads what agents share;
+- `host_loop` is the loop: requests, signals, processes that end;
+- `host_agents` and `host_pool` decide, without doing anything;
+- `host_fork`, `host_proc` and `host_records` are its hands: fork, kernel, files;
+- `host_stream` and `host_lines` are its mouth: `host_protocol` over a unix socket;
+- `host_reporter` and `host_reporter_process` tell Redis;
+- `host_child` is what a forked agent runs, from idling to its exit.
+"""
+
+import contextlib
+import fcntl
+import functools
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent.host_log import set_up_logging
+from agent.host_title import name_process
+from agent.settings import AgentSettings
+
+_LOCK_PATIENCE_S = 0.5
+_log = logging.getLogger(__name__)
+
+
+class AnotherHostRuns(Exception):
+    """There is one host a machine and run directory already."""
+
+
+def main() -> int:
+    """Run the host with the settings of the environment. Returns the exit code."""
+    try:
+        settings = AgentSettings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"agent host: {name}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+        return 2
+    set_up_logging(settings.log_level, settings.log_format)
+    name_process("agent host")
+    try:
+        with only_host(settings.agent_host_socket):
+            _serve(settings)
+    except AnotherHostRuns as error:
+        print(f"agent host: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except OSError as error:
+        print(f"agent host: cannot listen: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+@contextlib.contextmanager
+def only_host(path: Path) -> Iterator[None]:
+    """Be the one host that serves this socket. Raises `AnotherHostRuns`."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    with path.with_suffix(".lock").open("w") as lock:
+        _lock(lock.fileno(), path)
+        # of a host that was killed: nobody may take it for ours while we load
+        path.unlink(missing_ok=True)
+        yield
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """The socket that clients of the host connect to."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen(128)
+        listener.setblocking(False)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    # children of a host that was killed hold its lock until they have closed what they inherited
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise AnotherHostRuns(f"another agent host serves {path}") from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _serve(settings: AgentSettings) -> None:
+    # numpy reads it when it is imported, and its threads would not survive a fork
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    began = time.monotonic()
+    from agent.host_child import run_child
+    from agent.host_loop import AgentHost
+    from agent.host_preload import preload
+    from agent.host_records import Records
+    from agent.host_reporter_process import run_reporter
+
+    preload(settings)
+    name = settings.agent_host_name or socket.gethostname()
+    with listening(settings.agent_host_socket) as listener:
+        _log.info("agent host ready", extra={"loaded_in_s": round(time.monotonic() - began, 2)})
+        AgentHost(
+            name=name,
+            capacity=settings.max_agents_per_host,
+            pool_size=settings.agent_pool_size,
+            drain_timeout_s=settings.drain_timeout_seconds,
+            listener=listener,
+            records=Records(settings.run_dir / "agents"),
+            agent_main=functools.partial(run_child, settings=settings),
+            reporter_main=functools.partial(
+                run_reporter, redis_url=settings.redis_url.get_secret_value(), host=name
+            ),
+        ).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

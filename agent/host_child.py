@@ -1,0 +1,63 @@
+"""What a forked agent runs: it gets ready, waits for its job, does it, and is gone."""
+
+import asyncio
+import contextlib
+import socket
+
+from livekit.agents.utils import http_context
+from livekit.rtc._ffi_client import FfiClient
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from agent.host_loop import READY
+from agent.host_protocol import MAX_LINE_BYTES
+from agent.host_title import name_process
+from agent.job import JOB_CODEC, Job
+from agent.room import RoomAgent
+from agent.settings import AgentSettings
+
+_REDIS_TIMEOUT_S = 2.0
+_READ_BYTES = 1 << 16
+
+
+def run_child(sock: socket.socket, *, settings: AgentSettings) -> int:
+    """Live as an agent whose job comes over `sock`. Returns the exit code."""
+    name_process("agent idle")
+    return asyncio.run(_live(sock, settings))
+
+
+async def _live(sock: socket.socket, settings: AgentSettings) -> int:
+    # the native runtime starts its threads here, not when somebody waits for the agent
+    _ = FfiClient.instance
+    async with http_context.open():
+        redis = Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=_REDIS_TIMEOUT_S,
+            socket_connect_timeout=_REDIS_TIMEOUT_S,
+            decode_responses=True,
+        )
+        # it may be away; the connection is made again when it is needed
+        with contextlib.suppress(RedisError, OSError):
+            await redis.ping()
+        job = await _await_job(sock)
+        if job is None:
+            return 0
+        name_process(f"agent {job.session_id}")
+        await RoomAgent(job, settings, redis).run()
+    return 0
+
+
+async def _await_job(sock: socket.socket) -> Job | None:
+    """The job; None when the host is gone."""
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    line = bytearray()
+    with contextlib.suppress(ConnectionError), sock:
+        await loop.sock_sendall(sock, READY + b"\n")
+        while not line.endswith(b"\n"):
+            data = await loop.sock_recv(sock, _READ_BYTES)
+            line += data
+            if not data or len(line) > MAX_LINE_BYTES + 1:
+                return None
+        return JOB_CODEC.validate_json(bytes(line))
+    return None

@@ -1,0 +1,393 @@
+"""One LiveKit room, from joining it to leaving it: what an agent's process does with its job.
+
+The room itself keeps two agents of one session apart as well: they have one identity, and the room
+server throws the older of the two out.
+"""
+
+import asyncio
+import contextlib
+import datetime
+import enum
+import json
+import logging
+import signal
+import socket
+import time
+from collections.abc import Coroutine
+from dataclasses import asdict, dataclass
+
+from livekit import api, rtc
+from livekit.agents import AgentSession
+from livekit.agents.voice.room_io import RoomOptions, TextInputEvent, TextInputOptions
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from agent.conversation import Conversation, Entry
+from agent.job import (
+    AgentEnded,
+    AgentJoined,
+    AgentState,
+    EndReason,
+    Job,
+    Source,
+    StateChanged,
+    Turn,
+    TurnEnded,
+    UserJoined,
+    UserLeft,
+)
+from agent.knowledge.errors import KnowledgeError
+from agent.knowledge.retrieval import KnowledgeBase
+from agent.lease import Leases
+from agent.phrases import phrases
+from agent.presence import Patience, Presence
+from agent.report import Reports
+from agent.settings import AgentSettings
+from agent.stages.build import build_stages
+from agent.stages.errors import StageUnavailable
+
+SOURCES_TOPIC = "majlis.sources"
+
+CONNECT_TIMEOUT_S = 5.0
+CONNECT_ATTEMPTS = 4
+CONNECT_RETRY_S = 0.5
+GOODBYE_TIMEOUT_S = 5.0
+HUSH_TIMEOUT_S = 0.15
+LEAVE_TIMEOUT_S = 0.3
+FLUSH_TIMEOUT_S = 1.0
+REDIS_OUTAGE_GRACE_S = 120.0
+"""How long an agent goes on when it cannot renew its lease any more.
+
+While Redis is away nobody can take the lease from it, and one that is cut off from Redis alone is
+thrown out of the room when a successor joins. So leaving early would only lose calls; but an agent
+that cannot report for minutes is out of everybody's sight, and leaves.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class Quiet(enum.Enum):
+    """Why an agent leaves without a report: somebody else knows more."""
+
+    LEASE_LOST = enum.auto()
+    TERMINATED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the agent leaves, and what it says before."""
+
+    reason: EndReason | Quiet
+    error: str = ""
+    last_words: str = ""
+
+
+class RoomAgent:
+    """Runs one job. Use once: `await RoomAgent(job, settings, redis).run()`."""
+
+    def __init__(self, job: Job, settings: AgentSettings, redis: Redis) -> None:
+        self._job = job
+        self._settings = settings
+        self._host = settings.agent_host_name or socket.gethostname()
+        self._reports = Reports(redis)
+        self._leases = Leases(redis, ttl_s=settings.agent_lease_seconds)
+        self._room = rtc.Room()
+        self._conversation: Conversation | None = None
+        self._presence = Presence(
+            Patience(
+                join_s=settings.user_join_timeout_seconds,
+                rejoin_s=settings.user_rejoin_timeout_seconds,
+                idle_s=settings.session_timeout_seconds,
+            ),
+            time.monotonic(),
+            expected_back=bool(job.history),
+        )
+        self._changed = asyncio.Event()
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._opened = False
+        self._agent_state = AgentState.INITIALIZING
+        self._user_speaks = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Join, talk, leave. Returns when the room is left and the reports are written."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._end, Ending(Quiet.TERMINATED))
+        loop.add_signal_handler(signal.SIGUSR1, self._end_drained)
+        async with self._reports:
+            self._own(self._keep_lease())
+            self._own(self._talk())
+            try:
+                ending = await self._ending
+                await self._leave(ending)
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+
+    # joining
+
+    async def _talk(self) -> None:
+        try:
+            if await self._lease_is_lost():
+                self._end(Ending(Quiet.LEASE_LOST))
+                return
+            self._watch_room()
+            joining = asyncio.create_task(self._join(), name="join")
+            self._own(joining)
+            # the native runtime joins in threads of its own while we build
+            await asyncio.sleep(0)
+            conversation = self._build()
+            await joining
+            await conversation.start(Entry(self._room, self._room_options()))
+        except (StageUnavailable, KnowledgeError) as error:
+            _log.error("agent cannot start", extra={"error": str(error)})
+            self._end(Ending(EndReason.AGENT_FAILED, error.code))
+            return
+        except rtc.ConnectError as error:
+            _log.error("cannot join the room", extra={"error": type(error).__name__})
+            self._end(Ending(EndReason.ROOM_GONE, "cannot join the room"))
+            return
+        self._conversation = conversation
+        self._greet()
+        await self._keep_time()
+
+    async def _join(self) -> None:
+        """Connect to the room. Raises `rtc.ConnectError` when it cannot be reached."""
+        url, options = (
+            self._settings.livekit_url,
+            rtc.RoomOptions(connect_timeout=CONNECT_TIMEOUT_S),
+        )
+        for attempt in range(1, CONNECT_ATTEMPTS + 1):
+            try:
+                await self._room.connect(url, access_token(self._job, self._settings), options)
+                break
+            except rtc.ConnectError:
+                if attempt == CONNECT_ATTEMPTS:
+                    raise
+                await asyncio.sleep(CONNECT_RETRY_S * attempt)
+        job = self._job
+        self._reports.send(AgentJoined(job.session_id, job.fence, time.time()))
+        if job.user_identity in self._room.remote_participants:
+            self._on_user_joined()
+
+    def _build(self) -> Conversation:
+        job, settings = self._job, self._settings
+        stages = build_stages(
+            settings, language=job.language, voice=job.voice, collection=job.knowledge_base
+        )
+        knowledge = KnowledgeBase.open(settings.knowledge_index_dir, job.knowledge_base)
+        return Conversation(job, settings, stages, knowledge, self)
+
+    def _room_options(self) -> RoomOptions:
+        def on_typed(_: AgentSession[None], event: TextInputEvent) -> None:
+            if self._conversation is not None:
+                self._conversation.type(event.text)
+
+        return RoomOptions(
+            participant_identity=self._job.user_identity,
+            # a page that is reloaded comes back: the timers are ours
+            close_on_disconnect=False,
+            text_input=TextInputOptions(text_input_cb=on_typed),
+        )
+
+    def _greet(self) -> None:
+        if self._conversation is not None and self._presence.user_is_here and not self._opened:
+            self._opened = True
+            self._conversation.open()
+
+    # what happens in the room
+
+    def _watch_room(self) -> None:
+        self._room.on("participant_connected", self._on_participant)
+        self._room.on("participant_disconnected", self._on_participant_gone)
+        self._room.on("disconnected", self._on_disconnected)
+
+    def _on_participant(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self._job.user_identity:
+            self._on_user_joined()
+
+    def _on_user_joined(self) -> None:
+        if self._presence.user_is_here:
+            return
+        job = self._job
+        self._presence.user_joined(time.monotonic())
+        self._changed.set()
+        self._reports.send(UserJoined(job.session_id, job.fence, time.time()))
+        self._greet()
+
+    def _on_participant_gone(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity != self._job.user_identity:
+            return
+        job = self._job
+        reason = participant.disconnect_reason
+        self._presence.user_left(
+            time.monotonic(), on_purpose=reason == rtc.DisconnectReason.CLIENT_INITIATED
+        )
+        self._changed.set()
+        self._reports.send(UserLeft(job.session_id, job.fence, time.time()))
+        if reason == rtc.DisconnectReason.PARTICIPANT_REMOVED:
+            self._end(Ending(EndReason.USER_LEFT))
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        if reason == rtc.DisconnectReason.DUPLICATE_IDENTITY:
+            self._end(Ending(Quiet.LEASE_LOST))
+        else:
+            self._end(Ending(EndReason.ROOM_GONE))
+
+    # what happens in the conversation (`agent.conversation.Listener`)
+
+    def turn_ended(self, turn: Turn) -> None:
+        """Report a turn."""
+        job = self._job
+        self._reports.send(TurnEnded(job.session_id, job.fence, time.time(), turn))
+
+    def state_changed(self, state: AgentState) -> None:
+        """Report the state; the agent is not idle while it speaks or thinks."""
+        job = self._job
+        self._agent_state = state
+        self._note_activity()
+        self._reports.send(StateChanged(job.session_id, job.fence, time.time(), state))
+
+    def user_spoke(self, speaking: bool) -> None:
+        """The session is not idle while the user speaks."""
+        self._user_speaks = speaking
+        self._note_activity()
+
+    def failed(self, error: str) -> None:
+        """Give up, with an apology if the voice still works."""
+        self._end(
+            Ending(EndReason.AGENT_FAILED, error, last_words=phrases(self._job.language).apology)
+        )
+
+    async def cite(self, question_id: str, sources: tuple[Source, ...]) -> None:
+        """Send the sources to everyone in the room."""
+        message = {"question_id": question_id, "sources": [asdict(source) for source in sources]}
+        text = json.dumps(message, ensure_ascii=False)
+        try:
+            await self._room.local_participant.send_text(text, topic=SOURCES_TOPIC)
+        except Exception as error:  # noqa: BLE001 (livekit raises bare ones; the answer matters more)
+            _log.warning("sources not sent", extra={"error": type(error).__name__})
+
+    def _note_activity(self) -> None:
+        if self._user_speaks or self._agent_state in (AgentState.THINKING, AgentState.SPEAKING):
+            self._presence.busy()
+        else:
+            self._presence.quiet(time.monotonic())
+        self._changed.set()
+
+    async def _keep_time(self) -> None:
+        """End the session when nobody is there any more."""
+        while True:
+            self._changed.clear()
+            deadline = self._presence.deadline
+            if deadline is None:
+                await self._changed.wait()
+                continue
+            wait_s = deadline.at - time.monotonic()
+            if wait_s <= 0:
+                idle = deadline.reason is EndReason.IDLE
+                last_words = phrases(self._job.language).goodbye if idle else ""
+                self._end(Ending(deadline.reason, last_words=last_words))
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+
+    # the lease
+
+    async def _lease_is_lost(self) -> bool:
+        """Whether another has taken over before we even joined."""
+        job = self._job
+        try:
+            async with asyncio.timeout(1.0):
+                return not await self._leases.renew(job.session_id, job.fence)
+        except (RedisError, OSError, TimeoutError):
+            return False
+
+    async def _keep_lease(self) -> None:
+        job, ttl_s = self._job, self._settings.agent_lease_seconds
+        renewed_at = time.monotonic()
+        while True:
+            await asyncio.sleep(ttl_s / 3)
+            ran_out = time.monotonic() - renewed_at >= ttl_s
+            # one that ran out while Redis was away is ours still, unless somebody took it
+            try:
+                async with asyncio.timeout(ttl_s / 3):
+                    if ran_out:
+                        held = await self._leases.regain(job.session_id, job.fence, self._host)
+                    else:
+                        held = await self._leases.renew(job.session_id, job.fence)
+                if not held:
+                    self._end(Ending(Quiet.LEASE_LOST))
+                    return
+                renewed_at = time.monotonic()
+            except (RedisError, OSError, TimeoutError) as error:
+                _log.warning("lease not renewed", extra={"error": type(error).__name__})
+                if time.monotonic() - renewed_at > ttl_s + REDIS_OUTAGE_GRACE_S:
+                    self._end(Ending(EndReason.AGENT_FAILED, "redis unreachable"))
+                    return
+
+    # leaving
+
+    def _end(self, ending: Ending) -> None:
+        if not self._ending.done():
+            self._ending.set_result(ending)
+
+    def _end_drained(self) -> None:
+        last_words = phrases(self._job.language).goodbye
+        self._end(Ending(EndReason.DRAINED, last_words=last_words))
+
+    async def _leave(self, ending: Ending) -> None:
+        job = self._job
+        _log.info("agent leaves", extra={"session_id": job.session_id, "why": ending.reason.name})
+        conversation = self._conversation
+        if conversation is not None and self._room.isconnected():
+            if ending.last_words and self._presence.user_is_here:
+                await conversation.say_last(ending.last_words, timeout_s=GOODBYE_TIMEOUT_S)
+            else:
+                await conversation.hush(timeout_s=HUSH_TIMEOUT_S)
+        if isinstance(ending.reason, EndReason):
+            self._reports.send(
+                AgentEnded(job.session_id, job.fence, time.time(), ending.reason, ending.error)
+            )
+        await asyncio.gather(self._disconnect(), self._reports.flush(FLUSH_TIMEOUT_S))
+
+    async def _disconnect(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self._room.disconnect()
+
+    def _own(self, work: "Coroutine[None, None, None] | asyncio.Task[None]") -> None:
+        task = work if isinstance(work, asyncio.Task) else asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("agent failed", exc_info=task.exception())
+            self._end(Ending(EndReason.AGENT_FAILED, "internal error"))
+
+
+def access_token(job: Job, settings: AgentSettings) -> str:
+    """A token for the job's room only; `canUpdateOwnMetadata` is for `lk.agent.state`."""
+    token = api.AccessToken(
+        settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
+    )
+    grants = api.VideoGrants(
+        room_join=True,
+        room=job.session_id,
+        can_publish=True,
+        can_subscribe=True,
+        can_publish_data=True,
+        can_update_own_metadata=True,
+        agent=True,
+    )
+    return (
+        token.with_identity(job.agent_identity)
+        .with_kind("agent")
+        .with_name("Assistant")
+        .with_grants(grants)
+        .with_ttl(datetime.timedelta(hours=6))
+        .to_jwt()
+    )
