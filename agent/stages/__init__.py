@@ -1,0 +1,12 @@
+"""The stages of a conversation: who recognises speech, who answers, who speaks.
+
+    choice.py      which provider serves each stage, and why: decided from the settings alone
+    providers.py   the table of providers; a new one is a new row there
+    build.py       the stages themselves, as livekit-agents takes them
+    voices.py      names of voices, as clients send them, for every provider
+    local/         the stages that need no key and no network
+
+Errors:
+
+    StageUnavailable   a stage cannot be had; names the setting and the remedy
+"""

@@ -1,0 +1,15 @@
+"""What can go wrong before a stage exists."""
+
+
+class StageUnavailable(Exception):
+    """A stage cannot be had with these settings on this machine; trying again does not help.
+
+    `code` is for the wire, `setting` the environment variable to look at; the message names the
+    remedy.
+    """
+
+    code = "stage_unavailable"
+
+    def __init__(self, message: str, *, setting: str) -> None:
+        super().__init__(message)
+        self.setting = setting

@@ -1,0 +1,172 @@
+"""`python -m agent.stages.local.recognizer_server`: PocketSphinx behind a unix socket."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import assert_never
+
+from agent.settings import AgentSettings
+from agent.stages.local import fork_server
+from agent.stages.local.collection_model import MODEL_NAME, models_dir, read_pronunciations
+from agent.stages.local.connection import Connection
+from agent.stages.local.messages import (
+    RECOGNIZER_RATE_HZ,
+    RECOGNIZER_REQUESTS,
+    Audio,
+    EndUtterance,
+    Final,
+    Open,
+    Opened,
+    Partial,
+    Refused,
+)
+from agent.stages.local.sphinx import Decoder, Heard, RecognitionError
+from agent.stages.local.wire import WireError
+
+MAX_UTTERANCE_S = 60.0
+"""Audio of an utterance beyond this is not heard."""
+MAX_COLLECTIONS = 8
+"""Collections with a vocabulary of their own; each takes about 50 MiB of the parent."""
+COLLECTION_SHARE = 0.3
+"""What a collection's own model has in the mixture: as much as leaves general speech as it was."""
+
+_PARTIAL_EVERY_S = 0.25
+_BYTES_PER_S = RECOGNIZER_RATE_HZ * 2
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Collections:
+    """The collections' models as the decoder knows them, reloaded when their files change."""
+
+    decoder: Decoder
+    directory: Path
+    loaded: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Modification time (ns) and size of what was last tried, by collection."""
+    usable: set[str] = field(default_factory=set)
+
+    def refresh(self) -> None:
+        """Load what is new or changed; a model that cannot be read is left out until it changes."""
+        for name, path in self._found():
+            stat = path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size)
+            if self.loaded.get(name) == stamp or self._full(name):
+                continue
+            self.loaded[name] = stamp
+            try:
+                self.decoder.add_collection(
+                    name, path, read_pronunciations(path), share=COLLECTION_SHARE
+                )
+            except (RecognitionError, OSError, ValueError):
+                logger.warning("majlis recognizer: a collection's model cannot be read")
+                continue
+            self.usable.add(name)
+
+    def _full(self, name: str) -> bool:
+        return name not in self.loaded and len(self.loaded) >= MAX_COLLECTIONS
+
+    def _found(self) -> list[tuple[str, Path]]:
+        try:
+            folders = sorted(os.scandir(self.directory), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return []
+        paths = ((folder.name, Path(folder.path, MODEL_NAME)) for folder in folders)
+        return [(name, path) for name, path in paths if path.is_file()]
+
+
+class Utterance:
+    """One utterance being heard; `say` takes its partial transcripts."""
+
+    def __init__(self, decoder: Decoder, say: Callable[[str], None]) -> None:
+        self._decoder = decoder
+        self._say = say
+        self._heard_bytes = 0
+        self._unsaid_bytes = 0
+        self._last = ""
+        decoder.start()
+
+    def hear(self, pcm: bytes) -> None:
+        """Mono s16le at 16 kHz; what is beyond `MAX_UTTERANCE_S` is dropped."""
+        room = int(MAX_UTTERANCE_S * _BYTES_PER_S) - self._heard_bytes
+        pcm = pcm[: max(0, room)]
+        self._decoder.feed(pcm)
+        self._heard_bytes += len(pcm)
+        self._unsaid_bytes += len(pcm)
+        if self._unsaid_bytes >= _PARTIAL_EVERY_S * _BYTES_PER_S:
+            self._unsaid_bytes = 0
+            text = self._decoder.partial()
+            if text != self._last:
+                self._last = text
+                self._say(text)
+
+    def end(self) -> Final:
+        """What it was."""
+        heard = self._decoder.finish()
+        return Final(heard.text, round(heard.confidence, 3), self._heard_bytes / _BYTES_PER_S)
+
+
+def serve(collections: Collections, sock: socket.socket) -> None:
+    """Hear what one peer sends, until it closes."""
+    connection = Connection(sock, RECOGNIZER_REQUESTS)
+    try:
+        _converse(collections, connection)
+    except WireError as error:
+        connection.send(Refused(str(error), retryable=False))
+    except RecognitionError as error:
+        connection.send(Refused(str(error), retryable=True))
+
+
+def _converse(
+    collections: Collections, connection: Connection[Open | Audio | EndUtterance]
+) -> None:
+    decoder = collections.decoder
+    utterance: Utterance | None = None
+    for request in connection:
+        match request:
+            case Open(collection=collection):
+                if utterance is not None:
+                    raise WireError("opened within an utterance")
+                used = collection if collection in collections.usable else ""
+                decoder.use(used)
+                connection.send(Opened(used))
+            case Audio(pcm=pcm):
+                if utterance is None:
+                    utterance = Utterance(decoder, lambda text: connection.send(Partial(text)))
+                utterance.hear(pcm)
+            case EndUtterance():
+                connection.send(utterance.end() if utterance else Final("", 0.0, 0.0))
+                utterance = None
+            case _:
+                assert_never(request)
+
+
+def service(settings: AgentSettings) -> fork_server.Service:
+    """The recogniser of this machine, its models loaded."""
+    collections = Collections(Decoder(), models_dir(settings.data_dir))
+    collections.refresh()
+    _warm(collections.decoder)
+    return fork_server.Service(
+        title="majlis recognizer",
+        socket_path=settings.recognizer_socket,
+        max_connections=2 * settings.max_agents_per_host,
+        serve=lambda sock: serve(collections, sock),
+        refresh=collections.refresh,
+    )
+
+
+def _warm(decoder: Decoder) -> Heard:
+    """Touch what the first utterance would, so that children share it."""
+    decoder.use("")
+    decoder.start()
+    decoder.feed(bytes(_BYTES_PER_S))
+    return decoder.finish()
+
+
+if __name__ == "__main__":
+    _settings = AgentSettings()
+    logging.basicConfig(level=_settings.log_level)
+    fork_server.main(lambda: service(_settings))

@@ -1,0 +1,46 @@
+"""Sentences out of a text that grows. Pure."""
+
+import re
+
+_END = re.compile(r"(?:[.!?؟…]+[\"'”’)\]]*(?=\s)|\n+)")
+_ABBREVIATION = re.compile(r"(?:^|\s)(?:Mr|Mrs|Ms|Dr|St|No|Prof|vs|e\.g|i\.e|[A-Za-z])\.$")
+_LONGEST = 300
+"""Characters after which a clause is taken for a sentence, so that speech is not held up."""
+_CLAUSE = re.compile(r"[,;:؛،]\s")
+
+
+class SentenceSplitter:
+    """Takes text in pieces of any size; gives each sentence as soon as it is known to be over.
+
+    Sentences come with the space that follows them, so that together they are the text.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def push(self, text: str) -> list[str]:
+        """The sentences that `text` completes."""
+        self._text += text
+        found = []
+        while (cut := self._end()) is not None:
+            found.append(self._text[:cut])
+            self._text = self._text[cut:]
+        return found
+
+    def flush(self) -> list[str]:
+        """What is left, as a sentence of its own; nothing if it is blank."""
+        rest, self._text = self._text, ""
+        return [rest] if rest.strip() else []
+
+    def _end(self) -> int | None:
+        for match in _END.finditer(self._text):
+            if _ABBREVIATION.search(self._text[: match.end()]):
+                continue
+            if not self._text[: match.start()].strip():
+                continue
+            after = self._text[match.end() :]
+            return match.end() + len(after) - len(after.lstrip())
+        if len(self._text) > _LONGEST:
+            clauses = [match.end() for match in _CLAUSE.finditer(self._text)]
+            return clauses[-1] if clauses else None
+        return None
