@@ -20,7 +20,7 @@ _MAX_WORDS = 60
 """Of more than one sentence: spoken answers stay short."""
 _CLOSE_SCORE = 0.8
 """Share of the best hit's score from which another passage may hold the better sentence."""
-_WORTH_ADDING = 0.7
+_WORTH_ADDING = 0.75
 """Share of the best sentence's score from which another one is added."""
 
 _LEANS_BACK = re.compile(

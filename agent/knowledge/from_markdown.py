@@ -24,8 +24,11 @@ _INLINE = (
     (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
     (re.compile(r"(?<![\w*])([*_])(?=\S)(.+?)(?<=\S)\1(?![\w*])"), r"\2"),
     (re.compile(r"~~(.+?)~~"), r"\1"),
-    (re.compile(r"\\([\\`*_{}\[\]()#+\-.!|>~])"), r"\1"),
 )
+_ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|>~])")
+_OUT_OF_THE_WAY = 0xE000
+"""Start of Unicode's private use area: escaped characters wait there while marks are removed."""
+_BACK = {_OUT_OF_THE_WAY + code: code for code in range(128)}
 
 
 def parse_markdown(text: str, title: str) -> Document:
@@ -84,6 +87,7 @@ def _table_row(outline: Outline, line: str) -> None:
 
 
 def _inline(text: str) -> str:
+    text = _ESCAPED.sub(lambda match: chr(_OUT_OF_THE_WAY + ord(match[1])), text)
     for pattern, replacement in _INLINE:
         text = pattern.sub(replacement, text)
-    return html.unescape(text)
+    return html.unescape(text).translate(_BACK)

@@ -73,7 +73,7 @@ def index_directory(
     for folder in folders:
         if folder.name not in names:
             yield Problem(f"{folder.name}/", "not a collection's name: use a-z, 0-9, _ and -")
-    if any(_is_visible(path) and path.is_file() for path in directory.iterdir()):
+    if any(_is_visible(path) and not path.is_dir() for path in directory.iterdir()):
         names.add(DEFAULT_COLLECTION)
     stemmer = Stemmer()
     for name in sorted(names | _indexed_before(directory, index_dir)):
@@ -163,7 +163,7 @@ def _collection_files(directory: Path, name: str) -> Iterator[tuple[Path, Path]]
                 yield directory / name, path
     if name == DEFAULT_COLLECTION:
         for path in sorted(directory.iterdir()):
-            if _is_visible(path) and path.is_file():
+            if _is_visible(path) and not path.is_dir():
                 yield directory, path
 
 

@@ -20,7 +20,8 @@ speak explain happen happens happened think mean possible please thanks thank he
 yes well just also too very really still even only ever never always often more most much many less
 least few other another such same own what whats when whens where wheres which who whos whom whose
 why how hows now today way thing things able sure actually maybe perhaps question help long far
-visit visiting tomorrow today kind kinds type types sort sorts
+visit visiting tomorrow today
+two three four five six seven eight nine ten kind kinds type types sort sorts
 """
 
 _ARABIC = """
@@ -32,7 +33,7 @@ _ARABIC = """
 كل بعض غير حتي منذ قبل بعد حين عندما كما لكن بل ايضا فقط جدا اكثر اقل
 يمكن يمكنني يمكنكم يمكنك ممكن ممكنا استطيع تستطيعون يستطيع بامكاني اريد اود ارغب احتاج تريد يجب
 افعل اعمل فماذا وماذا وكيف وهل وكم ومتي فهل فكيف لو سمحت سمحتم فضلك فضلكم رجاء شكرا مرحبا
-اتكلم اعرف اخبرني قل لي هنا هناك الان يوجد توجد عني عنكم باي لاي ذا شيء شيئا اذن نعم حول دون
+اتكلم اعرف اخبرني قل لي هنا هناك الان يوجد توجد عني عنكم باي لاي مده ذا شيء شيئا اذن نعم حول دون
 """
 
 STOPWORDS = frozenset(_ENGLISH.split()) | frozenset(_ARABIC.split())

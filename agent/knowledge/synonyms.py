@@ -6,7 +6,9 @@ form of each is enough.
 """
 
 SYNONYM_NEARNESS = 0.8
-"""What it counts when a passage has a synonym in place of the query's word."""
+"""What it counts when a passage has a synonym in place of a word that no passage has."""
+RIVAL_NEARNESS = 0.6
+"""The same when other passages have the word itself: they are more likely to be meant."""
 
 _ENGLISH = """
 cost price charge fee rate

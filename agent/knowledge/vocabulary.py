@@ -3,7 +3,7 @@
 import sqlite3
 
 from agent.knowledge.nearness import letters, nearest, root_letters
-from agent.knowledge.synonyms import GROUPS, SYNONYM_NEARNESS
+from agent.knowledge.synonyms import GROUPS, RIVAL_NEARNESS, SYNONYM_NEARNESS
 from agent.knowledge.words import Stemmer
 
 
@@ -29,10 +29,11 @@ class Vocabulary:
         Synonyms and stems of the same root always; those of like letters when asked for, or when
         there is nothing else.
         """
+        held = bool(self.holding(stem))
         known = {other for other in self._synonyms.get(stem, ()) if self.holding(other)}
-        found = dict.fromkeys(known, SYNONYM_NEARNESS)
+        found = dict.fromkeys(known, RIVAL_NEARNESS if held else SYNONYM_NEARNESS)
         found.update(self._near(stem, root_letters(stem)))
-        if self.holding(stem):
+        if held:
             found[stem] = 1.0
         if by_letters or not found:
             found = {**self._near(stem, letters(stem)), **found}

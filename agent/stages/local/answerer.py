@@ -101,6 +101,7 @@ _SMALL_TALK = (
     (SmallTalk.GREETING, _only(_GREETING)),
 )
 _LINK = re.compile(r"\(?(?:https?://|www\.)\S+?(?=[.,;:!?)]*(?:\s|$))\)?")
+_LOOSE_POINT = re.compile(r"\s+([.,;:!?؟،؛])")
 _MARKS = re.compile(r"[*_`#|<>~^\\{}\[\]•▪◦›]+|^\s*[-–—+]\s+")
 
 
@@ -204,6 +205,7 @@ def _spoken_answer(found: Extract) -> Iterator[str]:
 def _spoken(text: str) -> str:
     """`text` without links and marks, ended so that a synthesiser lowers its voice."""
     plain = " ".join(_MARKS.sub(" ", _LINK.sub("", text)).split())
+    plain = _LOOSE_POINT.sub(r"\1", plain)
     return plain if plain.endswith((".", "!", "?", "؟", "…")) else plain.rstrip(" ,;:") + "."
 
 
