@@ -28,6 +28,14 @@ class Retriever(Protocol):
     async def retrieve(self, query: str) -> Retrieval: ...
 
 
+class NoDocuments:
+    """Finds nothing, as there is nothing."""
+
+    async def retrieve(self, query: str) -> Retrieval:
+        """Nothing."""
+        return Retrieval(query, ())
+
+
 Cite = Callable[[str, tuple[Source, ...]], Awaitable[None]]
 """Publishes what the answer to a question (its message's id) rests on; may be nothing."""
 

@@ -23,7 +23,8 @@ _READ_BYTES = 1 << 16
 def run_child(sock: socket.socket, *, settings: AgentSettings) -> int:
     """Live as an agent whose job comes over `sock`. Returns the exit code."""
     name_process("agent idle")
-    return asyncio.run(_live(sock, settings))
+    # not `asyncio.run`, which waits for tasks and threads that end with the process anyway
+    return asyncio.new_event_loop().run_until_complete(_live(sock, settings))
 
 
 async def _live(sock: socket.socket, settings: AgentSettings) -> int:

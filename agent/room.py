@@ -18,10 +18,16 @@ from dataclasses import asdict, dataclass
 
 from livekit import api, rtc
 from livekit.agents import AgentSession
-from livekit.agents.voice.room_io import RoomOptions, TextInputEvent, TextInputOptions
+from livekit.agents.voice.room_io import (
+    AudioInputOptions,
+    RoomOptions,
+    TextInputEvent,
+    TextInputOptions,
+)
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from agent.assistant import NoDocuments, Retriever
 from agent.conversation import Conversation, Entry
 from agent.job import (
     AgentEnded,
@@ -36,7 +42,7 @@ from agent.job import (
     UserJoined,
     UserLeft,
 )
-from agent.knowledge.errors import KnowledgeError
+from agent.knowledge.errors import KnowledgeError, UnknownCollection
 from agent.knowledge.retrieval import KnowledgeBase
 from agent.lease import Leases
 from agent.phrases import phrases
@@ -105,6 +111,7 @@ class RoomAgent:
         self._changed = asyncio.Event()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._opened = False
+        self._hears = True
         self._agent_state = AgentState.INITIALIZING
         self._user_speaks = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -175,8 +182,16 @@ class RoomAgent:
         stages = build_stages(
             settings, language=job.language, voice=job.voice, collection=job.knowledge_base
         )
-        knowledge = KnowledgeBase.open(settings.knowledge_index_dir, job.knowledge_base)
-        return Conversation(job, settings, stages, knowledge, self)
+        self._hears = stages.stt is not None
+        return Conversation(job, settings, stages, self._open_knowledge(), self)
+
+    def _open_knowledge(self) -> Retriever:
+        name = self._job.knowledge_base
+        try:
+            return KnowledgeBase.open(self._settings.knowledge_index_dir, name)
+        except UnknownCollection:
+            _log.error("no such knowledge base", extra={"knowledge_base": name})
+            return NoDocuments()
 
     def _room_options(self) -> RoomOptions:
         def on_typed(_: AgentSession[None], event: TextInputEvent) -> None:
@@ -187,6 +202,7 @@ class RoomAgent:
             participant_identity=self._job.user_identity,
             # a page that is reloaded comes back: the timers are ours
             close_on_disconnect=False,
+            audio_input=AudioInputOptions() if self._hears else False,
             text_input=TextInputOptions(text_input_cb=on_typed),
         )
 
