@@ -46,6 +46,7 @@ from orchestrator.settings import Settings, SettingsError, load_settings, warn_m
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 1.5
+CANCEL_AGAIN_S = 0.1
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -133,8 +134,10 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    # redis-py loses a cancellation that comes while it connects, so tell it until it is heard.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
 
 
 async def _finish(lifecycle: Lifecycle) -> None:

@@ -41,7 +41,11 @@ class Probes:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                self.vitals = Vitals(redis=False, livekit=False)
+                logger.exception("a probe failed")
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> None:

