@@ -2,6 +2,7 @@
 
 from html.parser import HTMLParser
 
+from agent.knowledge.comments import without_comments
 from agent.knowledge.sections import Document, Outline
 
 _SILENT = frozenset({"script", "style", "template", "noscript", "svg", "nav", "select", "iframe"})
@@ -17,9 +18,17 @@ _INLINE = frozenset(
 def parse_html(text: str, title: str) -> Document:
     """The document in `text`; `title` is for one with neither `<title>` nor `<h1>`."""
     reader = _Reader(Outline(title))
-    reader.feed(text)
+    reader.feed(_ended(without_comments(text)))
     reader.close()
     return reader.document()
+
+
+def _ended(text: str) -> str:
+    """`text` up to where a comment or a tag begins that never ends: html.parser would look for its
+    end again and again."""
+    text = text.partition("<!--")[0]
+    last_end = text.rfind(">") + 1
+    return text[:last_end] + text[last_end:].partition("<")[0]
 
 
 class _Reader(HTMLParser):
@@ -29,6 +38,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._outline = outline
         self._text: list[str] = []
+        self._has_text = False
         self._silent = ""
         self._silent_depth = 0
 
@@ -39,7 +49,7 @@ class _Reader(HTMLParser):
             self._flush()
             self._silent, self._silent_depth = tag, 1
         elif tag in _CELLS:
-            if "".join(self._text).strip():
+            if self._has_text:
                 self._text.append(", ")
         elif tag not in _INLINE:
             self._flush()
@@ -59,6 +69,7 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._silent:
             self._text.append(data)
+            self._has_text |= not data.isspace()
 
     def document(self) -> Document:
         """What was read; text after the last tag included."""
@@ -67,7 +78,7 @@ class _Reader(HTMLParser):
 
     def _take(self) -> str:
         text = " ".join("".join(self._text).split())
-        self._text = []
+        self._text, self._has_text = [], False
         return text
 
     def _flush(self) -> None:

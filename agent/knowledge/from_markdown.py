@@ -3,6 +3,7 @@
 import html
 import re
 
+from agent.knowledge.comments import without_comments
 from agent.knowledge.sections import Document, Outline
 
 _FENCE = re.compile(r"^\s{0,3}(```+|~~~+)")
@@ -13,11 +14,12 @@ _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,9}[.)])\s+(?:\[[ xX]\]\s+)?")
 _QUOTE = re.compile(r"^\s{0,3}(?:>\s?)+")
 _TABLE_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
 _REFERENCE = re.compile(r"^\s{0,3}\[[^\]]+\]:\s+\S+")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_MAX_LINE = 20_000
+"""A line longer than this was written by a program: it is taken as it is, for time's sake."""
 _INLINE = (
-    (re.compile(r"!\[([^\]]*)\]\([^)]*\)"), r"\1"),
-    (re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])"), r"\1"),
+    (re.compile(r"!\[([^\[\]]*)\]\([^()]*\)"), r"\1"),
+    (re.compile(r"\[([^\[\]]+)\](?:\([^()]*\)|\[[^\[\]]*\])"), r"\1"),
     (re.compile(r"<((?:https?://|mailto:)[^>\s]+)>"), r"\1"),
     (re.compile(r"</?[a-zA-Z][^>]*>"), ""),
     (re.compile(r"`+([^`]+)`+"), r"\1"),
@@ -35,14 +37,14 @@ def parse_markdown(text: str, title: str) -> Document:
     """The document in `text`; `title` is for one that has no heading of level 1."""
     outline = Outline(title)
     text = _FRONT_MATTER.sub("", text.replace("\r\n", "\n"))
-    lines = _COMMENT.sub("", text).split("\n")
+    lines = without_comments(text).split("\n")
     fence = ""
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
         if marker := _FENCE.match(line):
             fence = _next_fence(fence, marker[1])
             outline.close_paragraph()
-        elif fence:
+        elif fence or len(line) > _MAX_LINE:
             outline.line(line)
             outline.close_paragraph()
         else:

@@ -97,7 +97,7 @@ def _source(index_dir: Path, name: str) -> str | None:
     except KnowledgeError:
         return None
     try:
-        row = db.execute("SELECT directory FROM source").fetchone()
+        row = db.execute("SELECT directory FROM collection").fetchone()
     finally:
         db.close()
     return str(row[0]) if row else None
@@ -110,8 +110,6 @@ def _index_collection(
     problems = list(files.problems)
     with store.writing(index_dir, name) as db:
         known = dict(db.execute("SELECT filename, sha256 FROM documents").fetchall())
-        db.execute("DELETE FROM source")
-        db.execute("INSERT INTO source VALUES (?)", (str(directory),))
         seen: dict[str, str] = {}
         for filename, path in files.documents.items():
             try:
@@ -121,8 +119,10 @@ def _index_collection(
         for filename in known.keys() - seen.keys():
             _remove(db, filename)
         if seen != known:
-            _collect_letters(db)
+            _collect_stems(db)
         (total,) = db.execute("SELECT count(*) FROM passages").fetchone()
+        db.execute("DELETE FROM collection")
+        db.execute("INSERT INTO collection VALUES (?, ?)", (str(directory), total))
         if gone:
             store.drop(db)
     return CollectionReport(
@@ -229,10 +229,13 @@ def _remove(db: sqlite3.Connection, filename: str) -> None:
     db.execute("DELETE FROM documents WHERE filename = ?", (filename,))
 
 
-def _collect_letters(db: sqlite3.Connection) -> None:
+def _collect_stems(db: sqlite3.Connection) -> None:
+    """Bring what is known of the stems in use up to date with the passages."""
+    counts = db.execute("SELECT term, doc FROM stem_vocabulary").fetchall()
+    db.execute("DELETE FROM stem_counts")
+    db.executemany("INSERT INTO stem_counts VALUES (?, ?)", counts)
     db.execute("DELETE FROM letters")
-    stems = [stem for (stem,) in db.execute("SELECT term FROM stem_counts")]
     db.executemany(
         "INSERT INTO letters VALUES (?, ?)",
-        ((letters, stem) for stem in stems for letters in nearness.letters(stem)),
+        ((letters, stem) for stem, _ in counts for letters in nearness.letters(stem)),
     )

@@ -4,6 +4,7 @@ It lets a misheard or misspelt word, or another form of one, find its passage. `
 keys under which an index files a stem, so that the near ones are looked up and not searched for.
 """
 
+import math
 from collections.abc import Iterable
 
 from agent.knowledge.stopwords import STOPWORDS
@@ -29,6 +30,14 @@ def letters(stem: str) -> list[str]:
     if stem.isdigit():
         return []
     return root_letters(stem) + sorted(trigrams(stem))
+
+
+def fewest_shared(trigrams_of_stem: int) -> int:
+    """How many trigrams a stem must share at least with one that has so many, to be near to it.
+
+    From Dice's 2s / (a + b) >= d and b >= s follows s >= a d / (2 - d).
+    """
+    return math.ceil(trigrams_of_stem * _ALIKE_FROM_THE_START / (2 - _ALIKE_FROM_THE_START))
 
 
 def nearest(stem: str, others: Iterable[str]) -> dict[str, float]:

@@ -6,6 +6,7 @@ stem that is near to a word of the query, runs only when the first finds no good
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import accumulate
 
 from agent.knowledge.passages import Passage
 from agent.knowledge.query import QueryWord, WeighedQuery, idf
@@ -16,7 +17,9 @@ from agent.knowledge.words import Stemmer, is_arabic, is_content, words
 ANSWERABLE_SCORE = 0.48
 """From this score of the best passage on, the documents are taken to hold the answer."""
 
-_CANDIDATES = 40
+_CANDIDATES = 30
+_MAX_MATCHED = 2000
+"""Passages that the words of a query may match: it bounds the time that ranking them takes."""
 _MAX_QUERY_WORDS = 32
 _SENTENCE_SHARE = 0.35
 """How much of the coverage is that of the passage's best sentence: words that stand far apart
@@ -89,12 +92,13 @@ class Search:
         weighed = WeighedQuery(self._weigh(query, by_letters=by_letters))
         candidates = self._candidates(weighed)
         best = max((candidate.bm25 for candidate in candidates), default=0.0)
-        scored = [(c.passage, _score(weighed, c, best)) for c in candidates]
+        stems = weighed.stems
+        scored = [(c.passage, _score(weighed, stems, c, best)) for c in candidates]
         scored.sort(key=lambda entry: -entry[1])
         return Found(weighed.words, tuple(scored[:limit]))
 
     def _weigh(self, query: str, *, by_letters: bool) -> tuple[QueryWord, ...]:
-        (passages,) = self._db.execute("SELECT count(*) FROM passages").fetchone()
+        (passages,) = self._db.execute("SELECT passages FROM collection").fetchone()
         return tuple(
             self._word(stem, narrowed_by, passages, by_letters=by_letters)
             for stem, narrowed_by in _narrowing(query, self._stemmer)
@@ -109,10 +113,18 @@ class Search:
         )
         return QueryWord(stem, idf(passages, holding), matches, narrowed_by)
 
+    def _telling(self, stems: frozenset[str]) -> list[str]:
+        """The rarer of `stems`: enough of them to propose candidates, and not half the index."""
+        holding = {stem: self._vocabulary.holding(stem) for stem in stems}
+        rarest_first = sorted(stems, key=lambda stem: (holding[stem], stem))
+        matched = accumulate(holding[stem] for stem in rarest_first)
+        few = [s for s, n in zip(rarest_first, matched, strict=True) if n <= _MAX_MATCHED]
+        return few or rarest_first[:1]
+
     def _candidates(self, query: WeighedQuery) -> list[_Candidate]:
         if not query.stems:
             return []
-        match = " OR ".join(f'"{stem}"' for stem in sorted(query.stems))
+        match = " OR ".join(f'"{stem}"' for stem in self._telling(query.stems))
         rows = self._db.execute(_PASSAGES, (_HEADING_WEIGHT, match, _CANDIDATES))
         return [
             _Candidate(
@@ -125,18 +137,21 @@ class Search:
         ]
 
 
-def _score(query: WeighedQuery, candidate: _Candidate, best_bm25: float) -> float:
+def _score(
+    query: WeighedQuery, stems: frozenset[str], candidate: _Candidate, best_bm25: float
+) -> float:
     headings, sentences = frozenset().union(*candidate.headings), candidate.sentences
     coverage = (1 - _SENTENCE_SHARE) * query.coverage(frozenset().union(*sentences), headings)
     coverage += _SENTENCE_SHARE * max(query.coverage(s, headings) for s in sentences)
     rank = candidate.bm25 / best_bm25 if best_bm25 > 0 else 1.0
-    fit = _share_of_heading(query, candidate.headings[-1])
+    fit = _share(stems, candidate.headings[-1])
     return coverage * (1 - _RANK_SHARE - _FIT_SHARE + _RANK_SHARE * rank + _FIT_SHARE * fit)
 
 
-def _share_of_heading(query: WeighedQuery, heading: frozenset[str]) -> float:
+def _share(stems: frozenset[str], heading: frozenset[str]) -> float:
+    """Share of a heading's words that are among `stems`."""
     telling = frozenset(stem for stem in heading if is_content(stem))
-    return len(telling & query.stems) / len(telling) if telling else 0.0
+    return len(telling & stems) / len(telling) if telling else 0.0
 
 
 def _stem_sets(marked: str) -> tuple[frozenset[str], ...]:

@@ -8,6 +8,8 @@ _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|st|no|nr|vs|etc|approx|e\.g|i\.e|[a-z])\.$", re.IGNORECASE
 )
 
+_LONGEST_ABBREVIATION = 8
+
 
 def sentences(text: str) -> list[str]:
     """Sentences of `text` in order, trimmed and not empty. A line break ends one too."""
@@ -17,9 +19,9 @@ def sentences(text: str) -> list[str]:
 def _of_line(line: str) -> Iterator[str]:
     start = 0
     for end in _END.finditer(line):
-        sentence = line[start : end.end()].rstrip()
-        if _ABBREVIATION.search(sentence):
+        last_word = line[max(start, end.start() - _LONGEST_ABBREVIATION) : end.start()]
+        if _ABBREVIATION.search(last_word):
             continue
-        yield sentence
+        yield line[start : end.end()].rstrip()
         start = end.end()
     yield line[start:]

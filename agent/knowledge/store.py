@@ -1,8 +1,10 @@
 """The SQLite file of one collection: its tables, and the connections to it.
 
+    collection  one row: where it was indexed from, and how large it is
     documents   filename, title and content hash
     passages    what is shown and spoken
     stems       FTS5 over the stems of headings and text, one row a passage, ranked by BM25
+    stem_counts stem → number of passages that hold it
     letters     roots and groups of three letters → the stems in use that have them; finds the
                 stems that are near to a word of a query
 
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName, UnknownCollection
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise it with any change of tables, stems, or passages: older indexes are then built anew."""
 
 SENTENCE_MARK = " . "
@@ -27,10 +29,11 @@ heading; FTS5 passes over it."""
 
 _WRITE_LOCK_TIMEOUT_S = 600.0
 _READ_LOCK_TIMEOUT_S = 2.0
+_READ_CACHE_KIB = 8192
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 _SCHEMA = """
-CREATE TABLE source (directory TEXT NOT NULL);
+CREATE TABLE collection (directory TEXT NOT NULL, passages INTEGER NOT NULL);
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY,
     filename TEXT NOT NULL UNIQUE,
@@ -46,14 +49,17 @@ CREATE TABLE passages (
     UNIQUE (document, chunk_index)
 );
 CREATE VIRTUAL TABLE stems USING fts5(heading, text, tokenize = 'unicode61 remove_diacritics 0');
-CREATE VIRTUAL TABLE stem_counts USING fts5vocab(stems, row);
+CREATE VIRTUAL TABLE stem_vocabulary USING fts5vocab(stems, row);
+CREATE TABLE stem_counts (stem TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE letters (
     letters TEXT NOT NULL,
     stem TEXT NOT NULL,
     PRIMARY KEY (letters, stem)
 ) WITHOUT ROWID;
 """
-_TABLES = ("source", "passages", "documents", "stem_counts", "stems", "letters")
+_TABLES = (
+    "collection", "passages", "documents", "stem_counts", "stem_vocabulary", "stems", "letters"
+)  # fmt: skip
 
 
 def is_collection_name(name: str) -> bool:
@@ -107,6 +113,7 @@ def connect(index_dir: Path, name: str) -> sqlite3.Connection:
     )
     try:
         db.execute("PRAGMA query_only = ON")
+        db.execute(f"PRAGMA cache_size = -{_READ_CACHE_KIB}")
         version = _version(db)
     except sqlite3.Error as error:
         db.close()

@@ -2,9 +2,9 @@
 
 import sqlite3
 
-from agent.knowledge.nearness import letters, nearest, root_letters
+from agent.knowledge.nearness import fewest_shared, nearest, root_letters
 from agent.knowledge.synonyms import GROUPS, RIVAL_NEARNESS, SYNONYM_NEARNESS
-from agent.knowledge.words import Stemmer
+from agent.knowledge.words import Stemmer, trigrams
 
 
 class Vocabulary:
@@ -20,7 +20,9 @@ class Vocabulary:
 
     def holding(self, stem: str) -> int:
         """Number of passages that hold `stem`."""
-        row = self._db.execute("SELECT doc FROM stem_counts WHERE term = ?", (stem,)).fetchone()
+        row = self._db.execute(
+            "SELECT passages FROM stem_counts WHERE stem = ?", (stem,)
+        ).fetchone()
         return int(row[0]) if row else 0
 
     def matches(self, stem: str, *, by_letters: bool) -> dict[str, float]:
@@ -32,15 +34,20 @@ class Vocabulary:
         held = bool(self.holding(stem))
         known = {other for other in self._synonyms.get(stem, ()) if self.holding(other)}
         found = dict.fromkeys(known, RIVAL_NEARNESS if held else SYNONYM_NEARNESS)
-        found.update(self._near(stem, root_letters(stem)))
+        found.update(self._near(stem, root_letters(stem), at_least=1))
         if held:
             found[stem] = 1.0
         if by_letters or not found:
-            found = {**self._near(stem, letters(stem)), **found}
+            alike = sorted(trigrams(stem))
+            found = {**self._near(stem, alike, at_least=fewest_shared(len(alike))), **found}
         return found
 
-    def _near(self, stem: str, keys: list[str]) -> dict[str, float]:
+    def _near(self, stem: str, keys: list[str], *, at_least: int) -> dict[str, float]:
+        """Stems in use that share `at_least` so many `keys`, and are near to `stem`."""
         marks = ", ".join("?" * len(keys))
-        query = f"SELECT DISTINCT stem FROM letters WHERE letters IN ({marks})"  # noqa: S608 — marks
-        rows = self._db.execute(query, keys)
+        rows = self._db.execute(
+            f"SELECT stem FROM letters WHERE letters IN ({marks})"  # noqa: S608 — question marks
+            " GROUP BY stem HAVING count(*) >= ?",
+            (*keys, at_least),
+        )
         return nearest(stem, (other for (other,) in rows))

@@ -4,6 +4,7 @@ import pytest
 
 from agent.knowledge.documents import MAX_BYTES, parse
 from agent.knowledge.errors import UnreadableDocument
+from agent.knowledge.passages import passages
 from agent.knowledge.sections import Document, Section
 
 MARKDOWN = b"""---
@@ -103,3 +104,15 @@ def test_what_cannot_be_read_says_why(content: bytes, filename: str, why: str) -
     """Catches a broken file that raises something else, or is indexed as rubbish."""
     with pytest.raises(UnreadableDocument, match=f"^{why}$"):
         parse(content, filename)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["[", "<!--", "**a", "_a", "`", "|-", "> ", "Mr. ", "```\n", "<td>x", "<nav>", "&", "\\*",
+     "<a ", "<a b='"],
+)  # fmt: skip
+@pytest.mark.parametrize("suffix", [".md", ".html", ".txt"])
+def test_hostile_files_end(piece: str, suffix: str) -> None:
+    """Catches parsing whose time grows with the square of a file's size: it takes minutes here."""
+    content = ("start\n\n" + piece * 100_000 + ">").encode()
+    assert passages("a", parse(content, f"a{suffix}"))
