@@ -51,14 +51,23 @@ async def _live(sock: socket.socket, settings: AgentSettings) -> int:
 async def _await_job(sock: socket.socket) -> Job | None:
     """The job; None when the host is gone."""
     sock.setblocking(False)
-    loop = asyncio.get_running_loop()
     line = bytearray()
-    with contextlib.suppress(ConnectionError), sock:
-        await loop.sock_sendall(sock, READY + b"\n")
+    with sock:
+        # even a host that has just died may have sent a job before
+        with contextlib.suppress(ConnectionError):
+            await asyncio.get_running_loop().sock_sendall(sock, READY + b"\n")
         while not line.endswith(b"\n"):
-            data = await loop.sock_recv(sock, _READ_BYTES)
+            data = await _receive(sock)
             line += data
             if not data or len(line) > MAX_LINE_BYTES + 1:
                 return None
-        return JOB_CODEC.validate_json(bytes(line))
-    return None
+    return JOB_CODEC.validate_json(bytes(line))
+
+
+async def _receive(sock: socket.socket) -> bytes:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.sock_recv(sock, _READ_BYTES)
+    except ConnectionResetError:
+        # told once, when a host dies that had not read us yet; what it sent is there all the same
+        return await loop.sock_recv(sock, _READ_BYTES)

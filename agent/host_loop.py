@@ -225,8 +225,8 @@ class AgentHost:
         self._note(agent)
         self._agents.add(agent)
         self._pidfds[pid] = idle.child.pidfd
+        # the agent hangs up when it has its job; we would take away what it has not read yet
         idle.stream.send(JOB_CODEC.dump_json(job) + b"\n")
-        idle.stream.close_when_sent()
         self._pool.used(time.monotonic())
         self._refill_later()
         _log.info("agent started", extra={"session_id": job.session_id, "pid": pid})

@@ -18,6 +18,7 @@ from redis.typing import EncodableT
 from agent.host_lines import Lines
 from agent.host_protocol import REPLY_CODEC, HostStatus
 from agent.host_reporter import MAX_LINE_BYTES, TO_REPORTER_CODEC, Beat, Exit, Farewell
+from agent.host_title import name_process
 from agent.job import REPORT_CODEC, REPORTS_STREAM
 from agent.report import STREAM_MAX_LENGTH
 
@@ -38,6 +39,7 @@ def status_key(host: str) -> str:
 
 def run_reporter(sock: socket.socket, *, redis_url: str, host: str) -> int:
     """Serve the host at the other end of `sock` until it says farewell or is gone."""
+    name_process("agent reporter")
     redis = Redis.from_url(
         redis_url,
         socket_timeout=_REDIS_TIMEOUT_S,

@@ -1,0 +1,62 @@
+"""A Redis, and agent hosts that start with the settings a test gives."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.agent.processes import HostProcess, RedisProcess, silent_room_server
+
+StartHost = Callable[..., HostProcess]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    process = RedisProcess(tmp_path_factory.mktemp("r"))
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def silent_rooms() -> Iterator[str]:
+    with silent_room_server() as url:
+        yield url
+
+
+@pytest.fixture
+def session_id() -> str:
+    """Of a session that no other test knows."""
+    return f"session_{next(_numbers):013d}_abcdefghi"
+
+
+@pytest.fixture(scope="module")
+def host(
+    tmp_path_factory: pytest.TempPathFactory, redis_process: RedisProcess, silent_rooms: str
+) -> Iterator[HostProcess]:
+    """One host for the tests that leave it as they found it."""
+    process = HostProcess(tmp_path_factory.mktemp("h"), redis_process, silent_rooms)
+    process.start()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def start_host(
+    tmp_path: Path, redis_process: RedisProcess, silent_rooms: str
+) -> Iterator[StartHost]:
+    """Starts hosts over one run directory, one after the other."""
+    started: list[HostProcess] = []
+
+    def start(**settings: str) -> HostProcess:
+        process = HostProcess(tmp_path, redis_process, silent_rooms, settings)
+        started.append(process)
+        process.start()
+        return process
+
+    yield start
+    for process in started:
+        process.close()
