@@ -17,9 +17,11 @@ _LOGGER = logging.getLogger(__name__)
 _LOSSY_BACKLOG_BYTES = 256 * 1024
 
 
-def parse(raw: bytes, identity: str, sid: str) -> DataPacket:
-    """A client's packet as others may see it: whoever it claims to be from, it is from this one.
+def parse(raw: bytes, identity: str, sid: str, *, is_agent: bool) -> DataPacket | None:
+    """A client's packet as others may see it; None if they may not see it at all.
 
+    Whoever it claims to be from, it is from this one. LiveKit lets agents alone speak for another:
+    they send a transcription, or the header of a text stream, in the name of whom they heard.
     Raises MalformedError.
     """
     if len(raw) > sdp.MAX_MESSAGE_BYTES:
@@ -29,10 +31,25 @@ def parse(raw: bytes, identity: str, sid: str) -> DataPacket:
         packet.ParseFromString(raw)
     except DecodeError as error:
         raise MalformedError("the data packet does not parse") from error
-    packet.participant_identity, packet.participant_sid = identity, sid
-    if packet.WhichOneof("value") == "user":
+    value = packet.WhichOneof("value")
+    if value == "transcription" and not is_agent:
+        return None
+    if is_agent and _speaks_for_another(packet, identity):
+        packet.stream_header.text_header.generated = True
+    else:
+        packet.participant_identity, packet.participant_sid = identity, sid
+    if value == "user":
         packet.user.participant_identity, packet.user.participant_sid = identity, sid
     return packet
+
+
+def _speaks_for_another(packet: DataPacket, identity: str) -> bool:
+    """Whether it begins a text stream in somebody else's name."""
+    return (
+        packet.WhichOneof("value") == "stream_header"
+        and packet.stream_header.WhichOneof("content_header") == "text_header"
+        and packet.participant_identity not in ("", identity)
+    )
 
 
 def is_for(packet: DataPacket, identity: str, sid: str) -> bool:

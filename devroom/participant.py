@@ -146,6 +146,10 @@ class Participant:
         return self.info.sid
 
     @property
+    def is_agent(self) -> bool:
+        return self.info.kind == ParticipantInfo.AGENT
+
+    @property
     def is_hidden(self) -> bool:
         return self.info.permission.hidden
 
@@ -306,9 +310,11 @@ class Participant:
         if self.closed or not self.info.permission.can_publish_data:
             return
         try:
-            packet = data.parse(message, self.identity, self.sid)
+            packet = data.parse(message, self.identity, self.sid, is_agent=self.is_agent)
         except MalformedError as error:
             _LOGGER.warning("data packet of %s dropped: %s", self.sid, error)
+            return
+        if packet is None:
             return
         reliable = label == RELIABLE
         if reliable and packet.sequence:

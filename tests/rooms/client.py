@@ -7,7 +7,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -52,9 +52,11 @@ def token(
     ttl_s: float = 600,
     secret: str | None = None,
     config: RoomConfiguration | None = None,
+    kind: Literal["standard", "agent"] = "standard",
 ) -> str:
     made = (
         api.AccessToken(server.api_key, secret or server.api_secret)
+        .with_kind(kind)
         .with_identity(identity)
         .with_name(f"name of {identity}")
         .with_ttl(datetime.timedelta(seconds=ttl_s))
@@ -201,9 +203,10 @@ class Crowd:
         auto_subscribe: bool = True,
         config: RoomConfiguration | None = None,
         url: str | None = None,
+        kind: Literal["standard", "agent"] = "standard",
         **grants: Any,
     ) -> Member:
-        jwt = token(self.server, identity, self.grants(**grants), config=config)
+        jwt = token(self.server, identity, self.grants(**grants), config=config, kind=kind)
         return await self.join_with(jwt, auto_subscribe=auto_subscribe, url=url)
 
     async def join_with(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from livekit import rtc
@@ -45,6 +46,20 @@ async def test_order_and_completeness_of_a_thousand_packets(crowd: Crowd) -> Non
         await ann.local.publish_data(str(number).encode())
     got = [(await bob.next("data_received"))[0].data for _ in range(1000)]
     assert got == [str(number).encode() for number in range(1000)]
+
+
+@pytest.mark.parametrize(("kind", "seen"), [("agent", "ann"), ("standard", "bob")])
+async def test_agents_alone_speak_for_others(
+    crowd: Crowd, kind: Literal["agent", "standard"], seen: str
+) -> None:
+    """Catches transcripts of a user that seem to come from the agent, and forged senders."""
+    ann, bob = await crowd.join("ann"), await crowd.join("bob", kind=kind)
+    senders: asyncio.Queue[str] = asyncio.Queue()
+    ann.room.register_text_stream_handler("heard", lambda _, sender: senders.put_nowait(sender))
+    writer = await bob.local.stream_text(topic="heard", sender_identity="ann")
+    await writer.write("hello")
+    await writer.aclose()
+    assert await asyncio.wait_for(senders.get(), 8) == seen
 
 
 async def test_text_byte_and_file_streams(crowd: Crowd, tmp_path: Path) -> None:
@@ -101,7 +116,7 @@ async def test_rpc(crowd: Crowd) -> None:
 
 async def test_transcription_segments(crowd: Crowd) -> None:
     """Catches transcription packets that are not passed on."""
-    ann, bob = await crowd.join("ann"), await crowd.join("bob")
+    ann, bob = await crowd.join("ann", kind="agent"), await crowd.join("bob")
     publication = await ann.play(440)
     await bob.hear()
     segments: asyncio.Queue[list[rtc.TranscriptionSegment]] = asyncio.Queue()
