@@ -25,7 +25,7 @@ def main() -> int:
         port=settings.port,
         reload=settings.reload,
         log_config=None,
-        log_level=settings.log_level.lower(),
+        log_level=settings.log_threshold.lower(),
         timeout_graceful_shutdown=STOP_WITHIN_S,
         server_header=False,
     )

@@ -57,6 +57,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         hide_queries()
         warn_misspellings(os.environ, Settings, logger.warning)
+        if settings.session_storage_type == "memory":
+            logger.warning(
+                "SESSION_STORAGE_TYPE=memory: room sessions are kept in Redis all the same"
+            )
         async with _services(settings, metrics) as services:
             app.state.services = services
             yield

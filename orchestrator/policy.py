@@ -4,6 +4,9 @@ from orchestrator.sessions.decisions import Policy
 from orchestrator.settings import Settings
 
 TURNS_PER_EXCHANGE = 2
+REGAIN_FRACTION = 2 / 3
+"""Of a lease's life: agents renew every third of it, and after an outage of Redis they all need
+that time to take theirs up again."""
 
 
 def make_policy(settings: Settings) -> Policy:
@@ -13,4 +16,5 @@ def make_policy(settings: Settings) -> Policy:
         history_turns=TURNS_PER_EXCHANGE * settings.max_session_history,
         keep_transcripts=settings.keep_transcripts,
         spawn_timeout_s=settings.spawn_timeout_seconds,
+        missed_grace_s=REGAIN_FRACTION * settings.agent_lease_seconds,
     )

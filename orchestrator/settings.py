@@ -99,6 +99,11 @@ class Settings(AgentSettings):
         return self
 
     @property
+    def log_threshold(self) -> str:
+        """Name of the least level that is logged: `DEBUG` wins over `LOG_LEVEL`."""
+        return "DEBUG" if self.debug else self.log_level
+
+    @property
     def livekit_is_configured(self) -> bool:
         """There is a room server to use."""
         return bool(self.livekit_url)

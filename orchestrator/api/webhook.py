@@ -39,6 +39,8 @@ async def _apply(event: RoomEvent, services: Services) -> None:
             event.room,
             lambda s: decisions.ask_end(s, EndReason.ROOM_GONE, services.clock(), lifecycle.policy),
         )
+    elif event.event == "room_started":
+        await lifecycle.change(event.room, decisions.on_room_started)
     elif event.event in _DEPARTURES:
         await lifecycle.change(
             event.room, lambda s: decisions.on_departure(s, identity=event.identity)

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import Any
 
-from agent.settings import AgentSettings
+from orchestrator.settings import Settings
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 _QUERY = re.compile(r"\?\S*")
@@ -57,7 +57,7 @@ class WithoutQuery(logging.Filter):
         return True
 
 
-def configure_logging(settings: AgentSettings) -> None:
+def configure_logging(settings: Settings) -> None:
     """Log to standard error in the format of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -67,7 +67,7 @@ def configure_logging(settings: AgentSettings) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level)
+    root.setLevel(settings.log_threshold)
 
 
 def hide_queries() -> None:

@@ -133,6 +133,11 @@ def on_departure(session: Session, *, identity: str) -> Decision:
     return Decision(_if_allowed(session, UserWentAway()))
 
 
+def on_room_started(session: Session) -> Decision:
+    """A room came up; one of a session that is over has a guest who is late."""
+    return Decision(session, (DeleteRoom(session.session_id),) if session.is_over else ())
+
+
 def agent_lost(session: Session, at: float, policy: Policy) -> Decision:
     """Its agent is gone and was not meant to be: another takes over, or the session fails."""
     if not session.allows(AgentLost):

@@ -66,7 +66,7 @@ class ReportReader:
                     await asyncio.sleep(backoff_s * random.uniform(0.8, 1.2))  # noqa: S311
                     backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
                 except Exception:
-                    logger.exception("a report could not be applied")
+                    logger.exception("reading reports failed")
                     await asyncio.sleep(MAX_BACKOFF_S)
         finally:
             await self._leave()
@@ -110,11 +110,21 @@ class ReportReader:
             except ValidationError:
                 logger.warning("a report could not be read", extra={"entry": key})
             else:
-                await self._apply(report)
+                await self._apply_one(report)
             async with self._redis.pipeline() as pipeline:
                 pipeline.xack(REPORTS_STREAM, GROUP, key)
                 pipeline.xdel(REPORTS_STREAM, key)  # it may quote what was said
                 await pipeline.execute()
+
+    async def _apply_one(self, report: Report) -> None:
+        """Apply it, or drop it where that can never work: the others come after it."""
+        try:
+            await self._apply(report)
+        except (RedisError, StoreUnavailable):
+            raise
+        except Exception:
+            fields = {"session_id": report.session_id, "kind": report.kind}
+            logger.exception("a report could not be applied", extra=fields)
 
     async def _leave(self) -> None:
         try:

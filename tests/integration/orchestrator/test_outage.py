@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from tests.integration.orchestrator.conftest import until
 from tests.integration.orchestrator.fake_host import FakeHost
@@ -44,7 +46,8 @@ async def client(frail: Frail) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def frail_host(frail: Frail) -> AsyncIterator[FakeHost]:
-    redis = Redis.from_url(frail.redis.url, decode_responses=True)
+    again = Retry(NoBackoff(), 3)  # for connections from before Redis was killed
+    redis = Redis.from_url(frail.redis.url, decode_responses=True, retry=again)
     fake = FakeHost(frail.host_socket, redis, name=frail.host_name)
     await fake.start()
     yield fake
