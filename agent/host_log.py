@@ -19,6 +19,7 @@ def set_up_logging(level: str, log_format: Literal["text", "json"]) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in ("livekit", "livekit.agents", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("livekit").addFilter(_without_request)
     for name in ("httpx", "httpcore", "openai", "urllib3", "aiohttp"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -29,6 +30,13 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
         for key, value in vars(record).items()
         if key not in _STANDARD and not key.startswith("lk.pii")
     }
+
+
+def _without_request(record: logging.LogRecord) -> bool:
+    """livekit's native library logs requests that failed in full, pieces of transcripts too."""
+    if "FfiRequest" in record.getMessage():
+        record.msg, record.args = "livekit_ffi: a request failed", ()
+    return True
 
 
 class _Text(logging.Formatter):

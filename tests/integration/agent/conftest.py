@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.agent.processes import HostProcess, RedisProcess, silent_room_server
+from tests.rooms.server import DevroomProcess
 
 StartHost = Callable[..., HostProcess]
 
@@ -60,3 +61,35 @@ def start_host(
     yield start
     for process in started:
         process.close()
+
+
+@pytest.fixture(scope="session")
+def devroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevroomProcess]:
+    process = DevroomProcess(tmp_path_factory.mktemp("d") / "devroom.log").start()
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module")
+def talking_host(
+    tmp_path_factory: pytest.TempPathFactory, redis_process: RedisProcess, devroom: DevroomProcess
+) -> Iterator[HostProcess]:
+    """A host whose agents talk: with the local stages, documents, rooms, and little patience."""
+    rooms = devroom.server
+    settings = {
+        "LIVEKIT_API_KEY": rooms.api_key,
+        "LIVEKIT_API_SECRET": rooms.api_secret,
+        "USER_JOIN_TIMEOUT_SECONDS": "3",
+        "USER_REJOIN_TIMEOUT_SECONDS": "2",
+        "SESSION_TIMEOUT_SECONDS": "5",
+        "AGENT_LEASE_SECONDS": "1.5",
+        "DRAIN_TIMEOUT_SECONDS": "1",
+        "TURN_DETECTION": "vad",
+        "LOG_LEVEL": "DEBUG",
+    }
+    process = HostProcess(tmp_path_factory.mktemp("t"), redis_process, rooms.url, settings)
+    process.start_stages()
+    process.start()
+    process.until_idle(2)
+    yield process
+    process.close()

@@ -120,7 +120,7 @@ def silent_room_server() -> Iterator[str]:
         yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def job(session_id: str, fence: int = 1, **fields: str) -> Job:
+def job(session_id: str, fence: int = 1, **fields: object) -> Job:
     """A job in English about the sample documents."""
     values = {
         "user_identity": "user",
@@ -131,7 +131,7 @@ def job(session_id: str, fence: int = 1, **fields: str) -> Job:
         "knowledge_base": "default",
         **fields,
     }
-    return Job(session_id=session_id, fence=fence, **values)  # type: ignore[arg-type] # all str
+    return Job(session_id=session_id, fence=fence, **values)  # type: ignore[arg-type] # as the test says
 
 
 @dataclass
@@ -143,6 +143,7 @@ class HostProcess:
     livekit_url: str
     settings: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
+    _stages: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def socket_path(self) -> Path:
@@ -183,6 +184,14 @@ class HostProcess:
                 stderr=log,
             )
 
+    def start_stages(self) -> None:
+        """Index the sample documents, and start the local recogniser and synthesiser."""
+        assert self.python("-m", "agent.knowledge", "index").wait(timeout=60) == 0
+        for name in ("recognizer", "synthesizer"):
+            self._stages.append(self.python("-m", f"agent.stages.local.{name}_server"))
+            path = self.folder / "run" / f"{name}.sock"
+            eventually(path.is_socket, what=f"the {name} listens", within_s=60)
+
     def start(self) -> None:
         """Start it, and wait until it serves."""
         self._process = process = self.python("-m", "agent.host")
@@ -207,6 +216,9 @@ class HostProcess:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(timeout=10)
+        for stage in self._stages:
+            stage.terminate()
+            stage.wait(timeout=10)
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
