@@ -165,6 +165,14 @@ class Placement:
 
     async def _queue_again(self, session: Session) -> None:
         await self._leases.release(session.session_id, session.fence)
+        now = await self._lifecycle.change(
+            session.session_id,
+            lambda s: decisions.unplace(
+                s, session.fence, self._lifecycle.clock(), self._lifecycle.policy
+            ),
+        )
+        if now.status is not SessionStatus.QUEUED:
+            return
         waited_s = self._lifecycle.clock() - session.queued_at
         await asyncio.sleep(SHORT_WAIT_S if waited_s < 1 else LONG_WAIT_S)
         await self._tasks.spawn(session.session_id)

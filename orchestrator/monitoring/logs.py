@@ -8,7 +8,11 @@ from typing import Any
 
 from orchestrator.settings import Settings
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+    *("message", "asctime"),
+    "color_message",  # uvicorn's
+    "data",  # Celery's: the whole task again
+}
 _QUERY = re.compile(r"\?\S*")
 
 

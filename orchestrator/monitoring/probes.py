@@ -17,7 +17,9 @@ from orchestrator.monitoring.heartbeat import living_workers
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 1.0
+WELL_EVERY_S = 2.0
+ILL_EVERY_S = 0.5
+"""As long as something is missing: whoever waits for us to be well should not wait long."""
 REDIS_TIMEOUT_S = 1.0
 
 _STAGES = {"STT_PROVIDER": "asr", "LLM_PROVIDER": "rag", "TTS_PROVIDER": "tts"}
@@ -46,7 +48,8 @@ class Probes:
             except Exception:
                 self.vitals = Vitals(redis=False, livekit=False)
                 logger.exception("a probe failed")
-            await asyncio.sleep(EVERY_S)
+            well = self.vitals.redis and self.vitals.livekit and self.vitals.workers
+            await asyncio.sleep(WELL_EVERY_S if well else ILL_EVERY_S)
 
     async def look(self) -> None:
         """Look once, at everything at the same time."""

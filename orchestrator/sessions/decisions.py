@@ -33,6 +33,7 @@ from orchestrator.sessions.session import (
     Session,
     SessionStatus,
     TurnsKept,
+    Unplaced,
     UserArrived,
     UserWentAway,
 )
@@ -185,6 +186,15 @@ def fail(session: Session, reason: EndReason, at: float, policy: Policy, error: 
 def place(session: Session, host: str, fence: int) -> Decision:
     """The lease was taken for an agent on a host."""
     return Decision(_if_allowed(session, Placed(host, fence)))
+
+
+def unplace(session: Session, fence: int, at: float, policy: Policy) -> Decision:
+    """The host did not take it under this fence: it waits on, or is over if it was to end."""
+    if session.fence != fence:
+        return Decision(session)
+    if session.status is SessionStatus.ENDING:
+        return finish(session, at, policy)
+    return Decision(_if_allowed(session, Unplaced()))
 
 
 def is_overdue(session: Session, at: float, policy: Policy) -> bool:

@@ -2,7 +2,7 @@
 
     queued ──Placed──► spawning ──AgentArrived──► ready ◄──UserWentAway── active
        ▲                  │                         └──UserArrived──────────►
-       └────AgentLost─────┴──────────── (also from ready and active)
+       └─Unplaced, AgentLost──────────── (AgentLost from ready and active too)
     any of these ──EndAsked──► ending ──Finished──► ended | failed
     any of these and ending ──Failed──► failed
 
@@ -56,6 +56,11 @@ class Placed:
 
     host: str
     fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """The host did not take it; it waits again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,7 @@ class Failed:
 
 Event = (
     Placed
+    | Unplaced
     | AgentArrived
     | UserArrived
     | UserWentAway
@@ -152,6 +158,7 @@ TRANSITIONS: Mapping[tuple[SessionStatus, type[Event]], SessionStatus] = Mapping
         (_S.QUEUED, EndAsked): _S.ENDING,
         (_S.QUEUED, Failed): _S.FAILED,
         (_S.SPAWNING, Placed): _S.SPAWNING,
+        (_S.SPAWNING, Unplaced): _S.QUEUED,
         (_S.SPAWNING, AgentArrived): _S.READY,
         (_S.SPAWNING, AgentLost): _S.QUEUED,
         (_S.SPAWNING, TurnsKept): _S.SPAWNING,
@@ -255,7 +262,7 @@ def _with(session: Session, event: Event) -> Session:
             return replace(session, host=host, fence=fence)
         case AgentArrived(at):
             return replace(session, agent_joined_at=session.agent_joined_at or at)
-        case UserArrived() | UserWentAway():
+        case Unplaced() | UserArrived() | UserWentAway():
             return session
         case AgentMissed(since):
             return replace(session, missed_since=since)

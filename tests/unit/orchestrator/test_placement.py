@@ -105,7 +105,8 @@ async def test_a_session_that_finds_no_place_is_queued_again(reply: Refused | No
     """Catches a lease that keeps other machines from taking what this one cannot."""
     bench = Bench(ScriptedHost(reply))
     await bench.begin()
-    assert (await bench.spawn()).status is S.SPAWNING
+    session = await bench.spawn()
+    assert (session.status, session.queued_at, session.restarts) == (S.QUEUED, NOW, 0)
     assert bench.leases.held == {}
     assert bench.tasks.spawned == [SESSION_ID]
 
@@ -151,6 +152,22 @@ async def test_an_agent_of_a_session_that_ended_meanwhile_is_taken_back() -> Non
     host.ask = end_meanwhile  # type: ignore[method-assign,assignment]  # the script's one event
     await bench.spawn()
     assert host.ended == [SESSION_ID]
+
+
+async def test_a_session_ended_while_no_host_takes_it_is_over() -> None:
+    """Catches an end that waits for an agent that never was."""
+    host = ScriptedHost(Refused(Refusal.FULL))
+    bench = Bench(host)
+    await bench.begin()
+    answer = host.ask
+
+    async def end_meanwhile(request: object) -> object:
+        await bench.ask_end()
+        return await answer(request)  # type: ignore[arg-type]  # passed on as it came
+
+    host.ask = end_meanwhile  # type: ignore[method-assign,assignment]  # the script's one event
+    assert (await bench.spawn()).status is S.ENDED
+    assert bench.tasks.spawned == []
 
 
 async def test_an_end_is_asked_of_the_host() -> None:

@@ -16,6 +16,7 @@ from orchestrator.sessions.session import (
     Placed,
     SessionStatus,
     TurnsKept,
+    Unplaced,
     UserArrived,
     UserWentAway,
     is_session_id,
@@ -29,6 +30,7 @@ TURN = Turn(Role.USER, "hello", NOW)
 # A row an event, a column a status, in the order of SessionStatus; "" is illegal.
 TABLE: list[tuple[Event, str]] = [
     (Placed("m", 9), "spawning spawning - - - - -"),
+    (Unplaced(), "- queued - - - - -"),
     (AgentArrived(NOW), "- ready - - - - -"),
     (UserArrived(), "- - active - - - -"),
     (UserWentAway(), "- - - ready - - -"),
