@@ -69,6 +69,14 @@ thrown out of the room when a successor joins. So leaving early would only lose 
 that cannot report for minutes is out of everybody's sight, and leaves.
 """
 
+_MICROPHONE = AudioInputOptions(
+    sample_rate=16_000,
+    frame_size_ms=20,
+    # browsers do it already, and doing it twice costs recognition words
+    auto_gain_control=False,
+)
+"""How the user is heard: at the rate that recognisers and detectors work with."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -202,7 +210,7 @@ class RoomAgent:
             participant_identity=self._job.user_identity,
             # a page that is reloaded comes back: the timers are ours
             close_on_disconnect=False,
-            audio_input=AudioInputOptions() if self._hears else False,
+            audio_input=_MICROPHONE if self._hears else False,
             text_input=TextInputOptions(text_input_cb=on_typed),
         )
 
@@ -240,6 +248,8 @@ class RoomAgent:
             time.monotonic(), on_purpose=reason == rtc.DisconnectReason.CLIENT_INITIATED
         )
         self._changed.set()
+        if self._conversation is not None:
+            self._conversation.cut_off()
         self._reports.send(UserLeft(job.session_id, job.fence, time.time()))
         if reason == rtc.DisconnectReason.PARTICIPANT_REMOVED:
             self._end(Ending(EndReason.USER_LEFT))

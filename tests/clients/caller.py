@@ -1,6 +1,7 @@
 """A caller: starts a session over REST, joins its room with LiveKit's SDK, speaks and listens."""
 
 import asyncio
+import contextlib
 import json
 import time
 import wave
@@ -109,10 +110,10 @@ class Caller:
         return next(p.identity for p in self.room.remote_participants.values() if p.kind == kind)
 
     async def __aenter__(self) -> Self:
-        self.started_at = time.monotonic()
         async with httpx.AsyncClient(base_url=self.url, timeout=15) as http:
+            self.started_at = time.monotonic()
             response = await http.post("/api/session/start", json=self._fields)
-        self.answered_at = time.monotonic()
+            self.answered_at = time.monotonic()
         assert response.status_code == 200, response.text
         self.answer = response.json()
         await self.join()
@@ -232,8 +233,9 @@ class Caller:
         final = attributes.get("lk.transcription_final") == "true"
         known = Transcript(identity, segment, "", final)
         self.heard.transcripts[segment] = known
-        async for text in reader:
-            known.text += text
+        with contextlib.suppress(rtc.StreamError):  # cut off as the room went
+            async for text in reader:
+                known.text += text
         known.final = (reader.info.attributes or {}).get("lk.transcription_final") == "true"
 
     def _on_sources(self, reader: rtc.TextStreamReader, _: str) -> None:
