@@ -9,6 +9,7 @@ from typing import Protocol
 
 from livekit import rtc
 from livekit.agents import Agent, FlushSentinel, ModelSettings, llm
+from livekit.agents.voice.io import TimedString
 
 from agent.job import Source
 from agent.knowledge.context import passages_message
@@ -64,6 +65,10 @@ class Assistant(Agent):
         question = self._questions.get(question_id)
         return () if question is None else question.sources
 
+    def committed(self, question_id: str) -> None:
+        """The question is part of the conversation now: its answer will be heard."""
+        self._publish(question_id)
+
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncIterator[llm.ChatChunk | str | FlushSentinel]:
@@ -86,11 +91,17 @@ class Assistant(Agent):
         self, text: AsyncIterable[str], model_settings: ModelSettings
     ) -> AsyncIterator[rtc.AudioFrame]:
         """Speak, once the sources are out."""
-        question = _last_question(self.chat_ctx)
-        if question is not None:
-            await self._published(question.id)
+        await self._published()
         async for frame in Agent.default.tts_node(self, text, model_settings):
             yield frame
+
+    async def transcription_node(
+        self, text: AsyncIterable[str | TimedString], model_settings: ModelSettings
+    ) -> AsyncIterator[str | TimedString]:
+        """Show the answer, once the sources are out: there may be no audio."""
+        await self._published()
+        async for piece in Agent.default.transcription_node(self, text, model_settings):
+            yield piece
 
     async def _retrieve(self, text: str) -> Retrieval:
         began = time.monotonic()
@@ -121,8 +132,9 @@ class Assistant(Agent):
             )
         return question.cited
 
-    async def _published(self, question_id: str) -> None:
-        task = self._publish(question_id)
+    async def _published(self) -> None:
+        question = _last_question(self.chat_ctx)
+        task = None if question is None else self._publish(question.id)
         if task is not None and not task.done():
             await asyncio.wait({task}, timeout=CITE_TIMEOUT_S)
 

@@ -138,6 +138,11 @@ class Conversation:
         self.session.interrupt()
         self.session.generate_reply(user_input=text)
 
+    def cut_off(self) -> None:
+        """The user cannot hear any more: what they have heard so far is the turn."""
+        with contextlib.suppress(RuntimeError):
+            self.session.interrupt()
+
     async def say_last(self, line: str, *, timeout_s: float) -> None:
         """Say a line that nothing interrupts, then nothing more. Returns when it was heard."""
         self._closing = True
@@ -178,6 +183,7 @@ class Conversation:
         sources: tuple[Source, ...] = ()
         if message.role == "user":
             self._question_id = message.id
+            self._assistant.committed(message.id)
         elif self._question_id is not None:
             self._failures = 0
             sources = self._assistant.sources_of(self._question_id)

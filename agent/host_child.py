@@ -37,15 +37,19 @@ async def _live(sock: socket.socket, settings: AgentSettings) -> int:
             socket_connect_timeout=_REDIS_TIMEOUT_S,
             decode_responses=True,
         )
-        # it may be away; the connection is made again when it is needed
-        with contextlib.suppress(RedisError, OSError):
-            await redis.ping()
+        connecting = asyncio.create_task(_connect(redis))
         job = await _await_job(sock)
-        if job is None:
-            return 0
-        name_process(f"agent {job.session_id}")
-        await RoomAgent(job, settings, redis).run()
+        if job is not None:
+            name_process(f"agent {job.session_id}")
+            await RoomAgent(job, settings, redis).run()
+        connecting.cancel()
     return 0
+
+
+async def _connect(redis: Redis) -> None:
+    """Open a connection for later; Redis may be away, then it is opened when it is needed."""
+    with contextlib.suppress(RedisError, OSError):
+        await redis.ping()
 
 
 async def _await_job(sock: socket.socket) -> Job | None:

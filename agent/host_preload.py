@@ -15,6 +15,7 @@ import livekit.plugins.inworld  # noqa: F401
 import numpy as np
 import redis.asyncio  # noqa: F401
 from livekit import local_inference
+from livekit.agents.utils import http_context
 from livekit.rtc import _ffi_client
 
 from agent.settings import AgentSettings
@@ -27,6 +28,7 @@ def preload(settings: AgentSettings) -> None:
     Raises RuntimeError if the process could not be forked safely any more.
     """
     build.preload(settings)
+    http_context._create_ssl_context()  # noqa: SLF001 (cached; parsing the certificates takes 40 ms)
     silence = np.zeros(local_inference.EOT_MAX_SAMPLES, dtype=np.int16)
     local_inference.VAD().predict(silence[: local_inference.VAD_WINDOW_SAMPLES])
     local_inference.EOT().predict(silence)
