@@ -80,10 +80,14 @@ async def test_redis_is_killed_and_comes_back(
     assert (await client.get("/livez")).status_code == 200
 
     await asyncio.to_thread(frail.redis.start)
+    if not frail.worker.alive:
+        # kombu 5.7 ends a worker that had a task unacknowledged at that moment: it cannot restore
+        # it without a connection. supervisord starts it again; here we do.
+        frail.worker = await asyncio.to_thread(frail.start_worker)
     await until(lambda: _healthy(client), timeout_s=20)
     assert (await state(client, session_id))["status"] == "ready"
     await frail_host.exits(session_id, exit_code=1)
-    await until_status(client, session_id, "ready", timeout_s=15)
+    await until_status(client, session_id, "ready", timeout_s=20)
     another = await start(client)
     await until_status(client, another, "ready", timeout_s=15)
     for each in (session_id, another):
