@@ -3,14 +3,15 @@
 import os
 import signal
 
+import httpx
 import pytest
 
 from tests.clients.caller import Caller
 from tests.clients.stack import Stack, eventually
 
 VICTIMS = {
-    "worker": "orchestrator.tasks worker",
-    "beat": "orchestrator.tasks beat",
+    "worker": "MainProcess",
+    "beat": "celery beat",
     "agent host": "agent host",
     "room server": "-m devroom",
     "Redis": "redis-server",
@@ -33,7 +34,7 @@ async def test_the_next_session_works(stack: Stack, victim: str) -> None:
     def healthy() -> bool:
         try:
             return stack.http.get("/health").status_code == 200
-        except OSError:
+        except httpx.HTTPError:
             return False
 
     eventually(healthy, within_s=30, what="healthy")

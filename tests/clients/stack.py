@@ -1,5 +1,6 @@
 """The whole product as real processes, started the way `make run` starts it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
+import psutil
 
 T = TypeVar("T")
 
@@ -63,6 +65,7 @@ class Stack:
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._known: list[psutil.Process] = []
         self.http = httpx.Client(base_url=self.url, timeout=15)
 
     def start(self, *, within_s: float = 120) -> None:
@@ -93,6 +96,7 @@ class Stack:
         process = self._process
         if process is None:
             return 0.0
+        self.processes()
         began = time.monotonic()
         process.send_signal(number)
         try:
@@ -109,25 +113,34 @@ class Stack:
     def interrupt(self) -> float:
         """Ctrl-C: how long until it is gone, in seconds, leaving what it leaves."""
         assert self._process is not None
+        self.processes()  # so that they are known when their parents are gone
         began = time.monotonic()
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=30)
         return time.monotonic() - began
 
     def processes(self) -> list[Process]:
-        """Every process that was started under this instance."""
-        marker = f"RUN_DIR={self.run_dir}".encode()
+        """Every process of this instance that lives: what it started, and what that started.
+
+        Known by `RUN_DIR` in the environment, or by a parent that is known; some programs write
+        their title over their environment, and agents outlive their parent.
+        """
+        known = {p.pid: p for p in self._known if p.is_running()}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("RUN_DIR") == str(self.run_dir):
+                    known[process.pid] = process
+        for process in list(known.values()):
+            with contextlib.suppress(psutil.Error):
+                known.update((child.pid, child) for child in process.children(recursive=True))
+        self._known = list(known.values())
         found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            try:
-                if marker in (entry / "environ").read_bytes().split(b"\0"):
-                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    found.append(Process(int(entry.name), command.strip()))
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
-        return [process for process in found if process.command]
+        for process in self._known:
+            with contextlib.suppress(psutil.Error):
+                command = " ".join(process.cmdline()).strip()
+                if command and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(Process(process.pid, command))
+        return found
 
     def find(self, part: str) -> Process | None:
         """The process whose command contains `part`; the oldest, where there are several."""
