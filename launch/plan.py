@@ -66,7 +66,7 @@ def make_plan(settings: LaunchSettings, embedded: Embedded, stages: StageChoice)
         )
     programs += [
         _python("api", "orchestrator", priority=30, stop_wait_s=API_STOP_WAIT_S),
-        _celery("worker", "worker", "--concurrency", "2", "--loglevel", settings.log_level),
+        _celery("worker", "worker", "--concurrency", "2", "--without-mingle", "--without-gossip"),
         _celery("beat", "beat", "-s", str(settings.run_dir / "beat-schedule")),
         _python(
             "agent-host",
@@ -94,7 +94,7 @@ def _devroom(settings: LaunchSettings, port: int) -> Program:
         command += ["--tcp-port", str(settings.devroom_tcp_port)]
     if settings.devroom_advertise:
         command += ["--advertise", settings.devroom_advertise]
-    command += ["--webhook-url", f"http://127.0.0.1:{settings.port}/api/livekit/webhook"]
+    command += ["--webhook-url", f"{settings.url}/api/livekit/webhook"]
     return Program("devroom", tuple(command), priority=10)
 
 

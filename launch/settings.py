@@ -10,6 +10,11 @@ FreePort = Annotated[int, Field(ge=0, le=65_535)]
 """A port; 0 takes a free one."""
 
 
+def reachable(host: str) -> str:
+    """An address at which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+
+
 class LaunchSettings(Settings):
     """What `run.py` reads: all settings, and those of the embedded parts."""
 
@@ -30,3 +35,8 @@ class LaunchSettings(Settings):
     def rooms_are_embedded(self) -> bool:
         """Nobody set `LIVEKIT_URL`."""
         return not self.livekit_url
+
+    @property
+    def url(self) -> str:
+        """Where the API and the page are, for this machine."""
+        return f"{self.scheme}://{reachable(self.host)}:{self.port}"

@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import ssl
 import sys
 import time
 import urllib.error
@@ -21,7 +22,7 @@ from launch import embedded
 from launch.control import Supervisord
 from launch.errors import LaunchError, StartFailed
 from launch.plan import Embedded, Plan, make_plan
-from launch.settings import LaunchSettings
+from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
 from orchestrator.settings import SettingsError, load_settings, warn_misspellings
 
@@ -75,7 +76,7 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
     if settings.rooms_are_embedded:
         port = embedded.claim_port("DEVROOM_PORT", settings.devroom_host, settings.devroom_port)
         key = embedded.room_key(settings.data_dir)
-        environment["LIVEKIT_URL"] = f"ws://{_reachable(settings.devroom_host)}:{port}"
+        environment["LIVEKIT_URL"] = f"ws://{reachable(settings.devroom_host)}:{port}"
         environment["LIVEKIT_API_KEY"] = key.key
         environment["LIVEKIT_API_SECRET"] = key.secret
         parts = Embedded(parts.redis_server, parts.redis_config, port)
@@ -104,7 +105,7 @@ async def _run(machine: Machine, tell: Tell) -> int:
         await _any(ready, exited, stop)
         if ready.done() and not stop.done():
             ready.result()
-            tell(f"Majlis is ready after {time.monotonic() - began:.1f} s: {_url(machine)}")
+            tell(f"Majlis is ready after {time.monotonic() - began:.1f} s: {machine.settings.url}")
             await _any(exited, stop)
         ready.cancel()
         if not stop.done():
@@ -179,9 +180,11 @@ def _not_ready(settings: LaunchSettings) -> str | None:
     """What is not up yet; None when all is."""
     if not settings.agent_host_socket.is_socket():
         return "the agent host does not listen"
-    url = f"http://{_reachable(settings.host)}:{settings.port}/health"
+    url = f"{settings.url}/health"
+    # our own certificate, which need not name this address
+    trusting = ssl._create_unverified_context() if settings.scheme == "https" else None  # noqa: S323, SLF001
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=2, context=trusting) as answer:
             return None if answer.status == 200 else f"{url} answers {answer.status}"
     except urllib.error.HTTPError as error:
         return f"{url} answers {error.code}: {error.read(2000).decode(errors='replace')}"
@@ -233,15 +236,6 @@ def _settle(future: Stop, number: signal.Signals) -> None:
 def _die_with_parent() -> None:
     """In the child: be told to stop when our parent is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _reachable(host: str) -> str:
-    """An address at which this machine reaches what listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
-
-
-def _url(machine: Machine) -> str:
-    return f"http://{_reachable(machine.settings.host)}:{machine.settings.port}"
 
 
 def _complain(line: str) -> None:

@@ -24,6 +24,8 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         reload=settings.reload,
+        ssl_certfile=settings.tls_cert_file,
+        ssl_keyfile=settings.tls_key_file,
         log_config=None,
         log_level=settings.log_threshold.lower(),
         timeout_graceful_shutdown=STOP_WITHIN_S,

@@ -6,6 +6,7 @@ SettingsError
 import difflib
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, overload
 
 from dotenv import dotenv_values
@@ -42,6 +43,9 @@ class Settings(AgentSettings):
     host: str = "127.0.0.1"
     port: Port = 8000
     alias_ports: Annotated[tuple[Port, ...], *CommaSeparated] = (8004, 5204, 8765)
+    tls_cert_file: Path | None = None
+    """With its key: HTTPS and WSS. A browser gives the microphone to no other page but localhost."""
+    tls_key_file: Path | None = None
     debug: bool = False
     reload: bool = False
     cors_origins: Annotated[tuple[str, ...], *CommaSeparated] = ("*",)
@@ -102,6 +106,23 @@ class Settings(AgentSettings):
     def log_threshold(self) -> str:
         """Name of the least level that is logged: `DEBUG` wins over `LOG_LEVEL`."""
         return "DEBUG" if self.debug else self.log_level
+
+    @pydantic_model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        for name, value, other in (
+            ("TLS_CERT_FILE", self.tls_cert_file, self.tls_key_file),
+            ("TLS_KEY_FILE", self.tls_key_file, self.tls_cert_file),
+        ):
+            if other is not None and value is None:
+                raise PydanticCustomError(name, "must be set, as the other of the pair is")
+            if value is not None and not value.is_file():
+                raise PydanticCustomError(name, "is not a file that can be read")
+        return self
+
+    @property
+    def scheme(self) -> str:
+        """How this server is reached: `https` with a certificate, else `http`."""
+        return "http" if self.tls_cert_file is None else "https"
 
     @property
     def livekit_is_configured(self) -> bool:
