@@ -184,7 +184,7 @@ def _not_ready(settings: LaunchSettings) -> str | None:
     # our own certificate, which need not name this address
     trusting = ssl._create_unverified_context() if settings.scheme == "https" else None  # noqa: S323, SLF001
     try:
-        with urllib.request.urlopen(url, timeout=2, context=trusting) as answer:
+        with urllib.request.urlopen(url, timeout=2, context=trusting) as answer:  # noqa: S310
             return None if answer.status == 200 else f"{url} answers {answer.status}"
     except urllib.error.HTTPError as error:
         return f"{url} answers {error.code}: {error.read(2000).decode(errors='replace')}"

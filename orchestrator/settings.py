@@ -44,7 +44,7 @@ class Settings(AgentSettings):
     port: Port = 8000
     alias_ports: Annotated[tuple[Port, ...], *CommaSeparated] = (8004, 5204, 8765)
     tls_cert_file: Path | None = None
-    """With its key: HTTPS and WSS. A browser gives the microphone to no other page but localhost."""
+    """With its key: HTTPS. Browsers give the microphone to no other page, but for localhost."""
     tls_key_file: Path | None = None
     debug: bool = False
     reload: bool = False
