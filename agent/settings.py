@@ -43,7 +43,7 @@ class AgentSettings(BaseSettings):
     # the conversation
     default_language_code: BCP47 = "en-US"
     tts_language_code: BCP47 | None = None
-    tts_voice_gender: Literal["male", "female"] = "female"
+    tts_voice_gender: Literal["male", "female"] = "male"
     default_voice: str = "Ashley"
     opening_line: str | None = None
     """None: a greeting in the session's language."""
