@@ -169,14 +169,23 @@ class Caller:
             assert time.monotonic() < deadline, f"not within {within_s} s: {what}; {self.heard}"
             await asyncio.sleep(0.01)
 
-    async def until_quiet(self, *, quiet_s: float = 1.0, within_s: float = 30) -> None:
-        """Wait until the agent has said something and has been silent for a while."""
+    async def until_quiet(
+        self, *, since: float = 0.0, quiet_s: float = 1.0, within_s: float = 30
+    ) -> None:
+        """Wait until the agent has said something (since then) and been silent for a while."""
 
         def look() -> bool:
-            audible = self.heard.audible()
+            audible = self.heard.audible(since)
             return bool(audible) and time.monotonic() - audible[-1] > quiet_s
 
         await self.until(look, within_s=within_s, what="the agent stops speaking")
+
+    async def until_cited(self, *, after: int, within_s: float = 30) -> list[dict[str, Any]]:
+        """Wait for the sources of one more answer than `after`; they may be none."""
+        await self.until(
+            lambda: len(self.heard.sources) > after, within_s=within_s, what="an answer's sources"
+        )
+        return self.heard.sources[-1]
 
     async def _speak(self) -> None:
         """The microphone: what is to be said, else silence, in real time."""
