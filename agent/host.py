@@ -5,6 +5,7 @@ of them for each session, and a reporter that writes to Redis for it. How it wor
 
 - `host_preload` loads what agents share;
 - `host_loop` is the loop: requests, signals, processes that end;
+- `host_idle` keeps the children that wait;
 - `host_agents` and `host_pool` decide, without doing anything;
 - `host_fork`, `host_proc` and `host_records` are its hands: fork, kernel, files;
 - `host_stream` and `host_lines` are its mouth: `host_protocol` over a unix socket;

@@ -9,7 +9,7 @@ from livekit.rtc._ffi_client import FfiClient
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from agent.host_loop import READY
+from agent.host_idle import READY
 from agent.host_protocol import MAX_LINE_BYTES
 from agent.host_title import name_process
 from agent.job import JOB_CODEC, Job

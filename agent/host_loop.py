@@ -11,14 +11,13 @@ import selectors
 import signal
 import socket
 import time
-from dataclasses import dataclass
 from typing import assert_never
 
 from pydantic import ValidationError
 
 from agent.host_agents import Agent, Agents, Runs, Start
-from agent.host_fork import ChildMain, Forked, fork
-from agent.host_pool import Pool
+from agent.host_fork import ChildMain
+from agent.host_idle import IdleChildren
 from agent.host_proc import born, open_pidfd, reap, send
 from agent.host_protocol import (
     MAX_LINE_BYTES,
@@ -42,12 +41,8 @@ from agent.host_stream import OnEvents, Stream
 from agent.host_timers import Timers
 from agent.job import JOB_CODEC, AgentExited, Job
 
-READY = b"ready"
-"""What an idle child says once it could take a job."""
-
 MAX_CLIENTS = 256
 MAX_GRACE_S = 60.0
-MAX_IDLE = 100
 BEAT_S = 2.0
 FAREWELL_S = 10.0
 """How long agents have to say goodbye when the time for draining is over."""
@@ -63,16 +58,6 @@ class Phase(enum.Enum):
     RUNNING = enum.auto()
     DRAINING = enum.auto()
     STOPPING = enum.auto()
-
-
-@dataclass(slots=True)
-class _Idle:
-    """A child that waits for its job."""
-
-    child: Forked
-    stream: Stream
-    since: float
-    ready: bool = False
 
 
 class AgentHost:
@@ -94,13 +79,13 @@ class AgentHost:
         self._drain_timeout_s = drain_timeout_s
         self._listener = listener
         self._records = records
-        self._agent_main = agent_main
         self._selector = selectors.DefaultSelector()
         self._timers = Timers()
         self._agents = Agents(capacity)
         self._pidfds: dict[int, int] = {}
-        self._pool = Pool(pool_size)
-        self._idle: dict[int, _Idle] = {}
+        self._idle = IdleChildren(
+            self._selector, self._timers, agent_main, pool_size, self._watch_exit
+        )
         self._clients: dict[int, Stream] = {}
         self._next_client = 0
         self._phase = Phase.RUNNING
@@ -112,7 +97,7 @@ class AgentHost:
         self._watch(self._listener, lambda _: self._accept())
         self._reporter.start()
         self._adopt()
-        self._refill()
+        self._make_room()
         self._beat()
         while not self._over():
             self._step()
@@ -128,7 +113,7 @@ class AgentHost:
         self._timers.run(time.monotonic())
 
     def _over(self) -> bool:
-        return self._phase is not Phase.RUNNING and not self._idle and len(self._agents) == 0
+        return self._phase is not Phase.RUNNING and len(self._idle) + len(self._agents) == 0
 
     def _watch(self, file: socket.socket | int, on_events: OnEvents) -> None:
         self._selector.register(file, selectors.EVENT_READ, on_events)
@@ -174,8 +159,7 @@ class AgentHost:
             case End(session_id=session_id, grace_s=grace_s):
                 return self._end(session_id, grace_s)
             case Prewarm(size=size):
-                self._pool.size = max(0, min(size, MAX_IDLE))
-                self._refill()
+                self._idle.resize(size)
                 return Done()
             case Status():
                 return self._status()
@@ -189,7 +173,7 @@ class AgentHost:
         return HostStatus(
             name=self._name,
             agents=self._agents.running(),
-            idle=sum(idle.ready for idle in self._idle.values()),
+            idle=self._idle.ready,
             capacity=self._agents.capacity,
             draining=self._phase is not Phase.RUNNING,
         )
@@ -216,7 +200,7 @@ class AgentHost:
 
     def _start(self, job: Job) -> HostReply:
         try:
-            idle = self._take_idle()
+            idle = self._idle.take()
         except OSError as error:
             _log.error("cannot fork", extra={"errno": error.errno})
             return Refused(Refusal.FULL, "cannot fork")
@@ -227,8 +211,7 @@ class AgentHost:
         self._pidfds[pid] = idle.child.pidfd
         # the agent hangs up when it has its job; we would take away what it has not read yet
         idle.stream.send(JOB_CODEC.dump_json(job) + b"\n")
-        self._pool.used(time.monotonic())
-        self._refill_later()
+        self._make_room()
         _log.info("agent started", extra={"session_id": job.session_id, "pid": pid})
         return Done(pid)
 
@@ -260,9 +243,8 @@ class AgentHost:
         self._selector.unregister(pidfd)
         code = reap(pid)
         os.close(pidfd)
-        idle = self._idle.pop(pid, None)
-        if idle is not None:
-            self._idle_ended(idle, code)
+        if pid in self._idle:
+            self._idle.ended(pid, code)
             return
         del self._pidfds[pid]
         self._agent_ended(self._agents.exited(pid), code)
@@ -272,7 +254,7 @@ class AgentHost:
         _log.info("agent ended", extra=fields)
         report = AgentExited(agent.session_id, agent.fence, time.time(), self._name, code)
         self._reporter.exited(agent, report)
-        self._refill()
+        self._make_room()
 
     def _adopt(self) -> None:
         """Take over the agents that an earlier host has left."""
@@ -289,64 +271,12 @@ class AgentHost:
                 send(self._pidfds[former.pid], signal.SIGKILL)
             _log.info("agent adopted", extra={"session_id": agent.session_id, "pid": agent.pid})
 
+    def _make_room(self) -> None:
+        """No more children wait than could be given a job."""
+        self._idle.limit(self._agents.capacity - len(self._agents))
+
     def _watch_exit(self, pid: int, pidfd: int) -> None:
         self._watch(pidfd, lambda _: self._on_exit(pid, pidfd))
-
-    # idle children
-
-    def _take_idle(self) -> _Idle:
-        """The child that has waited longest, one that is ready first; else a new one."""
-        pid = min(
-            self._idle,
-            key=lambda pid: (not self._idle[pid].ready, self._idle[pid].since),
-            default=None,
-        )
-        return self._idle.pop(pid) if pid is not None else self._fork_idle()
-
-    def _fork_idle(self) -> _Idle:
-        child = fork(self._agent_main)
-        stream = Stream(
-            self._selector,
-            child.sock,
-            on_line=lambda line: self._on_idle_line(child.pid, line),
-            on_closed=lambda: None,
-            max_line_bytes=MAX_LINE_BYTES,
-        )
-        self._watch_exit(child.pid, child.pidfd)
-        return _Idle(child, stream, since=time.monotonic())
-
-    def _on_idle_line(self, pid: int, line: bytes) -> None:
-        if line == READY and pid in self._idle:
-            self._idle[pid].ready = True
-
-    def _idle_ended(self, idle: _Idle, code: int) -> None:
-        idle.stream.close()
-        if self._phase is Phase.RUNNING:
-            _log.warning("idle agent ended", extra={"pid": idle.child.pid, "exit_code": code})
-            now = time.monotonic()
-            self._pool.died(now - idle.since, now)
-            self._refill_later()
-
-    def _refill(self) -> None:
-        """Fork what is missing, one child a step, so that requests are served in between."""
-        if self._phase is not Phase.RUNNING:
-            return
-        free = self._agents.capacity - len(self._agents)
-        if self._pool.missing(len(self._idle), time.monotonic()) == 0 or len(self._idle) >= free:
-            return
-        try:
-            idle = self._fork_idle()
-        except OSError as error:
-            _log.error("cannot fork", extra={"errno": error.errno})
-            self._pool.died(0.0, time.monotonic())
-        else:
-            self._idle[idle.child.pid] = idle
-        self._refill_later()
-
-    def _refill_later(self) -> None:
-        due_at = self._pool.due_at(len(self._idle))
-        if due_at is not None:
-            self._timers.at(due_at, self._refill)
 
     # the host's own life
 
@@ -380,7 +310,7 @@ class AgentHost:
             return
         _log.info("draining", extra={"agents": len(self._agents)})
         self._phase = Phase.DRAINING
-        self._drop_idle()
+        self._idle.close()
         self._timers.at(time.monotonic() + self._drain_timeout_s, self._say_farewell)
 
     def _say_farewell(self) -> None:
@@ -393,13 +323,9 @@ class AgentHost:
             return
         _log.info("stopping", extra={"agents": len(self._agents)})
         self._phase = Phase.STOPPING
-        self._drop_idle()
+        self._idle.close()
         self._signal_all(signal.SIGTERM)
         self._timers.at(time.monotonic() + STOP_GRACE_S, lambda: self._signal_all(signal.SIGKILL))
-
-    def _drop_idle(self) -> None:
-        for idle in self._idle.values():
-            send(idle.child.pidfd, signal.SIGKILL)
 
     def _signal_all(self, number: signal.Signals) -> None:
         for agent in self._agents.all():

@@ -25,7 +25,6 @@ from livekit.agents.voice.room_io import (
     TextInputOptions,
 )
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from agent.assistant import NoDocuments, Retriever
 from agent.conversation import Conversation, Entry
@@ -51,6 +50,7 @@ from agent.report import Reports
 from agent.settings import AgentSettings
 from agent.stages.build import build_stages
 from agent.stages.errors import StageUnavailable
+from agent.tenure import Tenure, TenureEnd
 
 SOURCES_TOPIC = "majlis.sources"
 
@@ -61,14 +61,6 @@ GOODBYE_TIMEOUT_S = 5.0
 HUSH_TIMEOUT_S = 0.15
 LEAVE_TIMEOUT_S = 0.3
 FLUSH_TIMEOUT_S = 1.0
-REDIS_OUTAGE_GRACE_S = 120.0
-"""How long an agent goes on when it cannot renew its lease any more.
-
-While Redis is away nobody can take the lease from it, and one that is cut off from Redis alone is
-thrown out of the room when a successor joins. So leaving early would only lose calls; but an agent
-that cannot report for minutes is out of everybody's sight, and leaves.
-"""
-
 _MICROPHONE = AudioInputOptions(
     sample_rate=16_000,
     frame_size_ms=20,
@@ -102,9 +94,14 @@ class RoomAgent:
     def __init__(self, job: Job, settings: AgentSettings, redis: Redis) -> None:
         self._job = job
         self._settings = settings
-        self._host = settings.agent_host_name or socket.gethostname()
         self._reports = Reports(redis)
-        self._leases = Leases(redis, ttl_s=settings.agent_lease_seconds)
+        self._tenure = Tenure(
+            Leases(redis, ttl_s=settings.agent_lease_seconds),
+            session_id=job.session_id,
+            fence=job.fence,
+            host=settings.agent_host_name or socket.gethostname(),
+            ttl_s=settings.agent_lease_seconds,
+        )
         self._room = rtc.Room()
         self._conversation: Conversation | None = None
         self._presence = Presence(
@@ -143,7 +140,7 @@ class RoomAgent:
 
     async def _talk(self) -> None:
         try:
-            if await self._lease_is_lost():
+            if await self._tenure.is_lost():
                 self._end(Ending(Quiet.LEASE_LOST))
                 return
             self._watch_room()
@@ -319,39 +316,12 @@ class RoomAgent:
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()
 
-    # the lease
-
-    async def _lease_is_lost(self) -> bool:
-        """Whether another has taken over before we even joined."""
-        job = self._job
-        try:
-            async with asyncio.timeout(1.0):
-                return not await self._leases.renew(job.session_id, job.fence)
-        except (RedisError, OSError, TimeoutError):
-            return False
-
     async def _keep_lease(self) -> None:
-        job, ttl_s = self._job, self._settings.agent_lease_seconds
-        renewed_at = time.monotonic()
-        while True:
-            await asyncio.sleep(ttl_s / 3)
-            ran_out = time.monotonic() - renewed_at >= ttl_s
-            # one that ran out while Redis was away is ours still, unless somebody took it
-            try:
-                async with asyncio.timeout(ttl_s / 3):
-                    if ran_out:
-                        held = await self._leases.regain(job.session_id, job.fence, self._host)
-                    else:
-                        held = await self._leases.renew(job.session_id, job.fence)
-                if not held:
-                    self._end(Ending(Quiet.LEASE_LOST))
-                    return
-                renewed_at = time.monotonic()
-            except (RedisError, OSError, TimeoutError) as error:
-                _log.warning("lease not renewed", extra={"error": type(error).__name__})
-                if time.monotonic() - renewed_at > ttl_s + REDIS_OUTAGE_GRACE_S:
-                    self._end(Ending(EndReason.AGENT_FAILED, "redis unreachable"))
-                    return
+        match await self._tenure.keep():
+            case TenureEnd.LOST:
+                self._end(Ending(Quiet.LEASE_LOST))
+            case TenureEnd.OUT_OF_SIGHT:
+                self._end(Ending(EndReason.AGENT_FAILED, "redis unreachable"))
 
     # leaving
 

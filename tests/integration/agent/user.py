@@ -136,7 +136,10 @@ class User:
             await stream.aclose()
 
     async def _transcription(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        text = await reader.read_all()
+        try:
+            text = await reader.read_all()
+        except rtc.StreamError:  # the agent left in the middle of it
+            return
         final = (reader.info.attributes or {}).get("lk.transcription_final") == "true"
         self.said.append((identity, text, final))
 
