@@ -1,5 +1,5 @@
 import { RoomContext } from '@livekit/components-react';
-import { Room } from 'livekit-client';
+import { Room, setLogLevel } from 'livekit-client';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { HttpSessionApi } from './core/api';
@@ -10,6 +10,7 @@ import { LiveKitLink } from './room/livekit-link';
 import { App } from './ui/app';
 import './ui/styles.css';
 
+setLogLevel('warn');
 // A reload is no farewell: the room server keeps our place for the grace time.
 const room = new Room({ disconnectOnPageLeave: false });
 const conversation = new Conversation(

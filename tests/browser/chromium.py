@@ -26,6 +26,10 @@ _ARGUMENTS = (
 )
 _MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
+INTERCEPTED = "--disable-features=LocalNetworkAccessChecks"
+"""For pages that a test puts on an address: Chromium takes them for pages from elsewhere, and
+would keep them from servers on this machine."""
+
 
 def require(found: object, what: str) -> None:
     """Skips the test without `what`, or fails it where everything must be there."""
@@ -37,12 +41,12 @@ def require(found: object, what: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def chromium(microphone: Path | None = None) -> AsyncIterator[Browser]:
+async def chromium(microphone: Path | None = None, *more: str) -> AsyncIterator[Browser]:
     """A browser of its own. `microphone` is the WAV that it hears over and over; without, it has
     no microphone, and asking for one fails as it does for a person without one."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     require(executable, "Chromium")
-    arguments = list(_ARGUMENTS)
+    arguments = [*_ARGUMENTS, *more]
     if microphone is not None:
         arguments += [*_MICROPHONE, f"--use-file-for-fake-audio-capture={microphone}"]
     async with async_playwright() as playwright:

@@ -149,7 +149,6 @@ async def test_text_streams_both_ways(guest: Guest, crowd: Crowd, text: str) -> 
     assert stream["attributes"]["lk.segment_id"] == "one"
 
 
-@pytest.mark.xfail(reason="devroom names the agent as the sender; LiveKit keeps the name given")
 async def test_agent_sends_in_the_name_of_the_one_it_transcribes(
     guest: Guest, crowd: Crowd
 ) -> None:

@@ -313,6 +313,24 @@ async def test_dropped_link_is_told_and_mended(
     await expect(page.lines).to_have_count(2)
 
 
+async def test_what_is_typed_right_after_a_drop_arrives(
+    devroom: DevroomProcess, page: TalkPage, agent: ScriptedAgent
+) -> None:
+    """Catches words sent as soon as the page allows it, and lost as its link is not ready yet."""
+    await expect(page.state).to_have_text("Listening")
+    devroom.kill()
+    await expect(page.notices).to_contain_text(re.compile("Reconnecting|Trying to come back"))
+    devroom.start()
+    await agent.member.next("reconnected", within_s=BACK_MS / 1000)
+    await expect(page.notices).to_have_count(0, timeout=BACK_MS)
+    await page.type("Are you there?")
+
+    async def arrived() -> bool:
+        return agent.typed == ["Are you there?"]
+
+    await eventually(arrived, what="the agent gets it")
+
+
 async def test_keyboard_is_enough(page: TalkPage, crowd: Crowd) -> None:
     """Catches controls that only a mouse can reach."""
     for _ in range(3):  # language, name, talk

@@ -35,15 +35,20 @@ export class LiveKitLink implements Link {
   #microphone: LocalAudioTrack | null = null;
   /** Whether the room was left because we asked for it. */
   #leaving = true;
+  /** The client begins anew. It calls itself reconnected too early: what is sent before its engine
+   * has restarted is lost without a word (livekit-client 2.23.0). */
+  #restarting = false;
 
   constructor(room: Room) {
     this.#room = room;
     room
-      .on(RoomEvent.Reconnecting, () => this.onEvent({ type: 'interrupted' }))
+      .on(RoomEvent.Reconnecting, () => {
+        this.#restarting = true;
+        this.onEvent({ type: 'interrupted' });
+      })
       .on(RoomEvent.SignalReconnecting, () => this.onEvent({ type: 'interrupted' }))
       .on(RoomEvent.Reconnected, () => {
-        this.onEvent({ type: 'restored' });
-        this.#reportAgent();
+        if (!this.#restarting) this.#restored();
       })
       .on(RoomEvent.Disconnected, (reason) => {
         if (!this.#leaving) this.onEvent({ type: 'parted', why: partingOf(reason) });
@@ -64,6 +69,7 @@ export class LiveKitLink implements Link {
 
   async connect(serverUrl: string, token: string): Promise<void> {
     this.#leaving = true;
+    this.#restarting = false;
     try {
       await this.#room.connect(serverUrl, token);
     } catch (error) {
@@ -72,9 +78,12 @@ export class LiveKitLink implements Link {
       throw new LinkError(!refused, { cause: error });
     }
     this.#leaving = false;
-    this.#room.engine.on('tokenRefreshed', (fresh) =>
-      this.onEvent({ type: 'token', token: fresh }),
-    );
+    this.#room.engine
+      .on('tokenRefreshed', (fresh) => this.onEvent({ type: 'token', token: fresh }))
+      .on('restarted', () => {
+        this.#restarting = false;
+        setTimeout(() => this.#restored());
+      });
     // Who was there before us has no event of its own.
     this.#reportAgent();
   }
@@ -129,6 +138,11 @@ export class LiveKitLink implements Link {
 
   async sendText(text: string): Promise<void> {
     await this.#room.localParticipant.sendText(text, { topic: CHAT_TOPIC });
+  }
+
+  #restored(): void {
+    this.onEvent({ type: 'restored' });
+    this.#reportAgent();
   }
 
   #reportAgent(): void {
