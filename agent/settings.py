@@ -44,7 +44,8 @@ class AgentSettings(BaseSettings):
     default_language_code: BCP47 = "en-US"
     tts_language_code: BCP47 | None = None
     tts_voice_gender: Literal["male", "female"] = "male"
-    default_voice: str = "Ashley"
+    default_voice: str | None = None
+    """None: the language's default, of `tts_voice_gender`."""
     opening_line: str | None = None
     """None: a greeting in the session's language."""
     max_session_history: Annotated[int, Field(ge=0, le=1000)] = 10

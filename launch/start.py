@@ -19,11 +19,11 @@ from agent.settings import PROJECT_ROOT
 from agent.stages.choice import StageChoice, choose
 from agent.stages.errors import StageUnavailable
 from launch import embedded
-from launch.control import Supervisord
 from launch.errors import LaunchError, StartFailed
 from launch.plan import Embedded, Plan, make_plan
 from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
+from orchestrator.monitoring.supervisord import Supervisord
 from orchestrator.settings import SettingsError, load_settings, warn_misspellings
 
 PR_SET_PDEATHSIG = 1
@@ -167,11 +167,11 @@ async def _until_ready(machine: Machine) -> None:
         if waiting_for is None:
             return
         if time.monotonic() > deadline:
-            states = await asyncio.to_thread(Supervisord(settings.run_dir).states)
-            down = ", ".join(f"{n} {s}" for n, s in states.items() if s != "RUNNING") or "none"
+            programs = await asyncio.to_thread(Supervisord(settings.run_dir).programs)
+            down = ", ".join(f"{p.name} {p.state}" for p in programs if p.state != "RUNNING")
             raise StartFailed(
-                f"Not ready after {settings.start_timeout_seconds:.0f} s: {waiting_for}; "
-                f"programs not running: {down}. Their logs are in {settings.data_dir / 'logs'}."
+                f"Not ready after {settings.start_timeout_seconds:.0f} s: {waiting_for}; programs "
+                f"not running: {down or 'none'}. Their logs are in {settings.data_dir / 'logs'}."
             )
         await asyncio.sleep(0.1)
 

@@ -7,6 +7,7 @@ character `%` is doubled wherever a value may hold one.
 from pathlib import Path
 
 from launch.plan import Plan, Program
+from orchestrator.monitoring.supervisord import control_socket
 
 
 def render(plan: Plan, *, run_dir: Path, log_dir: Path, directory: Path) -> str:
@@ -33,11 +34,6 @@ serverurl=unix://{_escaped(str(control_socket(run_dir)))}
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
     return head + "".join(_program(program, log_dir) for program in plan.programs)
-
-
-def control_socket(run_dir: Path) -> Path:
-    """Where `supervisorctl` reaches it."""
-    return run_dir / "supervisor.sock"
 
 
 def _program(program: Program, log_dir: Path) -> str:

@@ -34,6 +34,7 @@ from orchestrator.dispatch import Dispatch, make_celery
 from orchestrator.monitoring.logs import hide_queries
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes, stage_conditions
+from orchestrator.monitoring.supervisord import Supervisord
 from orchestrator.policy import make_policy
 from orchestrator.redis_client import make_redis
 from orchestrator.rooms import RoomServer, WebhookDoor
@@ -117,7 +118,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             observer=metrics,
         )
         stack.push_async_callback(_finish, lifecycle)
-        probes = Probes(redis, rooms)
+        probes = Probes(redis, rooms, Supervisord(settings.run_dir))
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         reader = ReportReader(reading_redis, lifecycle.report, name=name)
         for work in (probes.run(), reader.run()):

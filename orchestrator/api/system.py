@@ -85,6 +85,7 @@ async def health(services: Provided) -> JSONResponse:
             "rag_client_manager": services.stages.rag.value,
             "tts_client_manager": services.stages.tts.value,
         },
+        "failing_programs": list(vitals.failing_programs),
         "active_sessions": active,
         "max_sessions": settings.max_concurrent_sessions,
     }

@@ -20,6 +20,8 @@ class Vitals:
     redis: bool | None = None
     livekit: bool | None = None
     workers: int = 0
+    failing_programs: tuple[str, ...] = ()
+    """Programs of this machine that supervisord starts again and again."""
 
 
 @dataclass(frozen=True, slots=True)

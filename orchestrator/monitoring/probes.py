@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from agent.stages.errors import StageUnavailable
 from orchestrator.errors import RoomsUnavailable
 from orchestrator.monitoring.health import Condition, StageConditions, Vitals
 from orchestrator.monitoring.heartbeat import living_workers
+from orchestrator.monitoring.supervisord import FailingPrograms, Supervisord
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +37,12 @@ class RoomProbe(Protocol):
 class Probes:
     """Keeps `vitals` up to date while it runs."""
 
-    def __init__(self, redis: Redis, rooms: RoomProbe) -> None:
+    def __init__(self, redis: Redis, rooms: RoomProbe, supervisord: Supervisord) -> None:
         self.vitals = Vitals()
         self._redis = redis
         self._rooms = rooms
+        self._supervisord = supervisord
+        self._failing = FailingPrograms()
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -46,7 +50,7 @@ class Probes:
             try:
                 await self.look()
             except Exception:
-                self.vitals = Vitals(redis=False, livekit=False)
+                self.vitals = replace(self.vitals, redis=False, livekit=False)
                 logger.exception("a probe failed")
             well = self.vitals.redis and self.vitals.livekit and self.vitals.workers
             await asyncio.sleep(WELL_EVERY_S if well else ILL_EVERY_S)
@@ -54,7 +58,7 @@ class Probes:
     async def look(self) -> None:
         """Look once, at everything at the same time."""
         before = self.vitals
-        await asyncio.gather(self._look_at_redis(), self._look_at_rooms())
+        await asyncio.gather(self._look_at_redis(), self._look_at_rooms(), self._look_at_programs())
         after = self.vitals
         if (before.redis, before.livekit) != (after.redis, after.livekit):
             logger.info("vitals", extra={"redis": after.redis, "livekit": after.livekit})
@@ -73,6 +77,13 @@ class Probes:
             self.vitals = replace(self.vitals, livekit=True)
         except RoomsUnavailable:
             self.vitals = replace(self.vitals, livekit=False)
+
+    async def _look_at_programs(self) -> None:
+        programs = await asyncio.to_thread(self._supervisord.programs)
+        failing = self._failing.look(programs, time.monotonic())
+        if failing != self.vitals.failing_programs:
+            logger.warning("programs that keep failing", extra={"programs": ", ".join(failing)})
+        self.vitals = replace(self.vitals, failing_programs=failing)
 
 
 def stage_conditions(settings: AgentSettings) -> StageConditions:

@@ -54,8 +54,7 @@ def open_session(wishes: Wishes, settings: Settings, *, at: float) -> tuple[Sess
 
 
 def _voice(asked: str | None, language: str, settings: Settings) -> tuple[str, str | None]:
-    default = settings.default_voice if "default_voice" in settings.model_fields_set else None
-    voice = resolve_voice(asked or default, language, settings.tts_voice_gender)
+    voice = resolve_voice(asked or settings.default_voice, language, settings.tts_voice_gender)
     if voice.known or not asked:
         return voice.name, None
     return voice.name, f"The voice asked for is not known; {voice.name} speaks instead."

@@ -20,7 +20,7 @@ def test_without_wishes_the_settings_decide() -> None:
     session, warning = open_session(Wishes(), _settings(), at=NOW)
     assert is_session_id(session.session_id)
     assert session.user_name == "User"
-    assert session.voice == "Ashley"
+    assert session.voice == "Dennis"
     assert session.opening_line.startswith("Hello")
     assert (session.status, warning) == (SessionStatus.QUEUED, None)
 
@@ -49,9 +49,9 @@ def test_an_empty_opening_line_stays_empty() -> None:
 def test_an_unknown_voice_falls_back_with_a_warning() -> None:
     """Catches a session that fails for a voice, and a fallback that nobody is told of."""
     session, warning = open_session(Wishes(voice="Zaphod"), _settings(), at=NOW)
-    assert session.voice == "Ashley"
+    assert session.voice == "Dennis"
     assert warning is not None
-    assert "Ashley" in warning
+    assert "Dennis" in warning
 
 
 def test_the_collection_must_exist(tmp_path: Path) -> None:
