@@ -40,9 +40,11 @@ def host(
 ) -> Iterator[HostProcess]:
     """One host for the tests that leave it as they found it."""
     process = HostProcess(tmp_path_factory.mktemp("h"), redis_process, silent_rooms)
-    process.start()
-    yield process
-    process.close()
+    try:
+        process.start()
+        yield process
+    finally:
+        process.close()
 
 
 @pytest.fixture
@@ -88,8 +90,10 @@ def talking_host(
         "LOG_LEVEL": "DEBUG",
     }
     process = HostProcess(tmp_path_factory.mktemp("t"), redis_process, rooms.url, settings)
-    process.start_stages()
-    process.start()
-    process.until_idle(2)
-    yield process
-    process.close()
+    try:
+        process.start_stages()
+        process.start()
+        process.until_idle(2)
+        yield process
+    finally:
+        process.close()

@@ -161,7 +161,7 @@ async def test_speech_is_understood_and_interrupts(call: Call) -> None:
 async def test_ending_is_prompt_and_silent(call: Call) -> None:
     """Catches an agent that talks on after the session was ended."""
     user = call.user
-    await user.until(lambda: user.heard_s() > 0.5, what="the greeting")
+    await user.until(lambda: user.heard_s() > 0.8, what="the greeting")
     ended_at = time.monotonic()
     call.host.ask(End(call.job.session_id))
     await call.until_gone(within_s=1.0)
