@@ -5,27 +5,41 @@ VENV ?= .venv
 PYTHON ?= $(firstword $(foreach v,python3.11 python3.13 python3.12 python3,$(shell command -v $(v))))
 BIN := $(VENV)/bin
 
-.PHONY: run test check unit integration acceptance test-rooms bench-start requirements clean
+PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-run: $(VENV)/.run
+.PHONY: run page test check unit integration acceptance browser test-rooms bench-start requirements clean
+
+run: $(VENV)/.run page
 	@exec $(BIN)/python run.py
 
-test: check unit integration acceptance
+# Without Node the page is left out, and everything else works.
+page:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory frontend/dist/index.html; \
+	else echo "No npm: the page is left out; the API and everything else work. Install Node 20." >&2; fi
 
-check: $(VENV)/.dev
+test: check unit integration acceptance browser
+	@echo "Everything passed."
+
+check: $(VENV)/.dev frontend/node_modules/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd frontend && npm run --silent check
 
-unit: $(VENV)/.dev
+unit: $(VENV)/.dev frontend/node_modules/.installed
 	$(BIN)/pytest -q tests/unit tests/evaluation
+	cd frontend && npm test --silent
 
 integration: $(VENV)/.dev
 	$(BIN)/pytest -q tests/integration tests/rooms
 
 acceptance: $(VENV)/.dev
 	$(BIN)/pytest -q tests/acceptance
+
+# The page in real Chromium; without one these tests are left out, and pytest says so.
+browser: $(VENV)/.dev frontend/dist/index.html
+	$(BIN)/pytest -q tests/browser
 
 # Against any LiveKit: LIVEKIT_URL=… LIVEKIT_API_KEY=… LIVEKIT_API_SECRET=… make test-rooms
 test-rooms: $(VENV)/.dev
@@ -45,9 +59,18 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(BIN)/pip install -q -r requirements-dev.txt
 	@touch $@
 
+frontend/node_modules/.installed: frontend/package-lock.json
+	cd frontend && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+frontend/dist/index.html: frontend/node_modules/.installed $(PAGE_SOURCES)
+	@echo "Building the page."
+	cd frontend && npm run --silent build
+	@touch $@
+
 requirements: $(VENV)/.dev
 	$(BIN)/pip-compile -q --strip-extras --no-emit-find-links --no-emit-index-url -o requirements.txt pyproject.toml
 	$(BIN)/pip-compile -q --strip-extras --no-emit-find-links --no-emit-index-url --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean:
-	rm -rf data .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf data frontend/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
