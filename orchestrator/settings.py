@@ -22,6 +22,10 @@ CLOSE_MATCH = 0.84
 """How alike an unknown variable and a known one are before we take it for a misspelling."""
 
 
+OTHERS_SETTINGS = frozenset({"SSL_CERT_FILE"})
+"""Variables that look like ours and are not: OpenSSL's."""
+
+
 class SettingsError(Exception):
     """A setting is wrong; the message is one line that names the variable, never its value."""
 
@@ -171,7 +175,7 @@ def warn_misspellings(
     known = sorted(name.upper() for name in kind.model_fields)
     env_file = kind.model_config.get("env_file")
     in_file = dotenv_values(cast("str | None", env_file)) if env_file else {}
-    for name in sorted({key.upper() for key in (*environ, *in_file)} - set(known)):
+    for name in sorted({key.upper() for key in (*environ, *in_file)} - {*known, *OTHERS_SETTINGS}):
         close = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE_MATCH)
         if close:
             tell(f"{name} is not a setting; did you mean {close[0]}?")
