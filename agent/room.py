@@ -47,6 +47,7 @@ from agent.lease import Leases
 from agent.phrases import phrases
 from agent.presence import Patience, Presence
 from agent.report import Reports
+from agent.room_configuration import room_configuration
 from agent.settings import AgentSettings
 from agent.stages.build import build_stages
 from agent.stages.errors import StageUnavailable
@@ -384,6 +385,7 @@ def access_token(job: Job, settings: AgentSettings) -> str:
         .with_kind("agent")
         .with_name("Assistant")
         .with_grants(grants)
+        .with_room_config(room_configuration(settings))
         .with_ttl(datetime.timedelta(hours=6))
         .to_jwt()
     )

@@ -1,6 +1,5 @@
 """The room server as the control plane uses it: tokens, rooms, webhooks."""
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
@@ -12,22 +11,11 @@ from livekit import api
 from livekit.protocol.room import (
     DeleteRoomRequest,
     ListRoomsRequest,
-    RoomConfiguration,
 )
 
+from agent.room_configuration import room_configuration
 from orchestrator.errors import BadBody, RoomsUnavailable, Unauthenticated
 from orchestrator.settings import Settings
-
-ROOM_MARGIN_S = 10
-"""How much longer the room server waits than the agent, which ends the session with a reason."""
-
-
-def room_configuration(settings: Settings) -> RoomConfiguration:
-    """How long an empty room lives: our grace times, and a margin."""
-    return RoomConfiguration(
-        empty_timeout=math.ceil(settings.user_join_timeout_seconds) + ROOM_MARGIN_S,
-        departure_timeout=math.ceil(settings.user_rejoin_timeout_seconds) + ROOM_MARGIN_S,
-    )
 
 
 def user_token(settings: Settings, *, room: str, identity: str, name: str) -> str:

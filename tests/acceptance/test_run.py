@@ -11,7 +11,6 @@ import pytest
 
 from tests.clients.stack import PROJECT_ROOT, Stack, eventually
 
-
 HUNG_S = 40
 """Far more than a start takes, on a machine that does other things too. The figures are printed."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.host_agents import Agent, Agents, Runs, Start
+from agent.host.agents import Agent, Agents, Runs, Start
 from agent.host_protocol import Refusal, Refused
 from agent.job import Job
 

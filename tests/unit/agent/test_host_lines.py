@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.host_lines import Lines, LineTooLong
+from agent.host.lines import Lines, LineTooLong
 
 
 def test_cut_anywhere() -> None:

@@ -1,6 +1,6 @@
 """When idle children are forked."""
 
-from agent.host_pool import FIRST_BACKOFF_S, LAST_BACKOFF_S, REFILL_DELAY_S, STABLE_S, Pool
+from agent.host.pool import FIRST_BACKOFF_S, LAST_BACKOFF_S, REFILL_DELAY_S, STABLE_S, Pool
 
 
 def test_fills_at_once() -> None:

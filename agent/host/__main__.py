@@ -1,17 +1,4 @@
-"""`python -m agent.host`: the agent host, one a machine, parent of all agents' processes.
-
-It loads everything once, then forks: a few idle children that wait for a job, an agent out of one
-of them for each session, and a reporter that writes to Redis for it. How it works, in order:
-
-- `host_preload` loads what agents share;
-- `host_loop` is the loop: requests, signals, processes that end;
-- `host_idle` keeps the children that wait;
-- `host_agents` and `host_pool` decide, without doing anything;
-- `host_fork`, `host_proc` and `host_records` are its hands: fork, kernel, files;
-- `host_stream` and `host_lines` are its mouth: `host_protocol` over a unix socket;
-- `host_reporter` and `host_reporter_process` tell Redis;
-- `host_child` is what a forked agent runs, from idling to its exit.
-"""
+"""`python -m agent.host`: run the host with the settings of the environment."""
 
 import contextlib
 import fcntl
@@ -26,8 +13,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.host_log import set_up_logging
-from agent.host_title import name_process
+from agent.host.log import set_up_logging
+from agent.host.title import name_process
 from agent.settings import AgentSettings
 
 _LOCK_PATIENCE_S = 0.5
@@ -104,11 +91,11 @@ def _serve(settings: AgentSettings) -> None:
     # numpy reads it when it is imported, and its threads would not survive a fork
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     began = time.monotonic()
-    from agent.host_child import run_child
-    from agent.host_loop import AgentHost
-    from agent.host_preload import preload
-    from agent.host_records import Records
-    from agent.host_reporter_process import run_reporter
+    from agent.host.child import run_child
+    from agent.host.loop import AgentHost
+    from agent.host.preload import preload
+    from agent.host.records import Records
+    from agent.host.reporter_process import run_reporter
 
     preload(settings)
     name = settings.agent_host_name or socket.gethostname()

@@ -1,0 +1,140 @@
+"""The children that wait for a job: forked when `agent.host.pool` says so, taken in turn."""
+
+import logging
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.host.fork import ChildMain, Forked, fork
+from agent.host.pool import Pool
+from agent.host.proc import send
+from agent.host.stream import Stream
+from agent.host.timers import Timers
+from agent.host_protocol import MAX_LINE_BYTES
+
+READY = b"ready"
+"""What a child says once it could take a job."""
+MAX_IDLE = 100
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Idle:
+    """A child that waits for its job, which goes over its stream."""
+
+    child: Forked
+    stream: Stream
+    since: float
+    ready: bool = False
+
+
+class IdleChildren:
+    """Keeps the wanted number of them, within a limit that the host gives."""
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        timers: Timers,
+        main: ChildMain,
+        size: int,
+        forked: Callable[[int, int], None],
+    ) -> None:
+        """`forked` gets the pid and the pidfd of each child, for the host to watch."""
+        self._selector = selector
+        self._timers = timers
+        self._main = main
+        self._forked = forked
+        self._pool = Pool(size)
+        self._limit = 0
+        self._closed = False
+        self._waiting: dict[int, Idle] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, pid: int) -> bool:
+        return pid in self._waiting
+
+    @property
+    def ready(self) -> int:
+        """How many could take a job at once."""
+        return sum(idle.ready for idle in self._waiting.values())
+
+    def resize(self, size: int) -> None:
+        """Keep so many; those who are too many wait until they are used."""
+        self._pool.size = max(0, min(size, MAX_IDLE))
+        self._refill()
+
+    def limit(self, limit: int) -> None:
+        """Keep no more than so many, whatever the size."""
+        self._limit = limit
+        self._refill_later()
+
+    def take(self) -> Idle:
+        """The one that has waited longest, of those that are ready if there are any; else a new
+        one. Raises OSError when the machine cannot fork."""
+        pid = min(
+            self._waiting,
+            key=lambda pid: (not self._waiting[pid].ready, self._waiting[pid].since),
+            default=None,
+        )
+        idle = self._fork() if pid is None else self._waiting.pop(pid)
+        self._pool.used(time.monotonic())
+        return idle
+
+    def ended(self, pid: int, exit_code: int) -> None:
+        """A child that waited is gone."""
+        idle = self._waiting.pop(pid)
+        idle.stream.close()
+        if self._closed:
+            return
+        _log.warning("idle agent ended", extra={"pid": pid, "exit_code": exit_code})
+        now = time.monotonic()
+        self._pool.died(now - idle.since, now)
+        self._refill_later()
+
+    def close(self) -> None:
+        """Kill those that wait, and fork no more."""
+        self._closed = True
+        for idle in self._waiting.values():
+            send(idle.child.pidfd, signal.SIGKILL)
+
+    def _refill(self) -> None:
+        """Fork one that is missing; the next in the next step, so that requests come between."""
+        waiting = len(self._waiting)
+        if self._closed or waiting >= self._limit:
+            return
+        if self._pool.missing(waiting, time.monotonic()) == 0:
+            return
+        try:
+            idle = self._fork()
+        except OSError as error:
+            _log.error("cannot fork", extra={"errno": error.errno})
+            self._pool.died(0.0, time.monotonic())
+        else:
+            self._waiting[idle.child.pid] = idle
+        self._refill_later()
+
+    def _refill_later(self) -> None:
+        due_at = self._pool.due_at(len(self._waiting))
+        if due_at is not None and len(self._waiting) < self._limit:
+            self._timers.at(due_at, self._refill)
+
+    def _fork(self) -> Idle:
+        child = fork(self._main)
+        stream = Stream(
+            self._selector,
+            child.sock,
+            on_line=lambda line: self._on_line(child.pid, line),
+            on_closed=lambda: None,
+            max_line_bytes=MAX_LINE_BYTES,
+        )
+        self._forked(child.pid, child.pidfd)
+        return Idle(child, stream, since=time.monotonic())
+
+    def _on_line(self, pid: int, line: bytes) -> None:
+        if line == READY and pid in self._waiting:
+            self._waiting[pid].ready = True

@@ -1,0 +1,339 @@
+"""The agent host at work: one thread, one `selectors` loop, nothing that blocks.
+
+What may run is decided in `agent.host.agents`, how many children wait in `agent.host.pool`; here
+it is done: fork, hand over, signal, reap, report.
+"""
+
+import enum
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from typing import assert_never
+
+from pydantic import ValidationError
+
+from agent.host.agents import Agent, Agents, Runs, Start
+from agent.host.fork import ChildMain
+from agent.host.idle import IdleChildren
+from agent.host.proc import born, open_pidfd, reap, send
+from agent.host.records import Records
+from agent.host.reporter import Reporter
+from agent.host.stream import OnEvents, Stream
+from agent.host.timers import Timers
+from agent.host_protocol import (
+    MAX_LINE_BYTES,
+    REPLY_CODEC,
+    REQUEST_CODEC,
+    Done,
+    Drain,
+    End,
+    HostReply,
+    HostRequest,
+    HostStatus,
+    Prewarm,
+    Refusal,
+    Refused,
+    Spawn,
+    Status,
+)
+from agent.job import JOB_CODEC, AgentExited, Job
+
+MAX_CLIENTS = 256
+MAX_GRACE_S = 60.0
+BEAT_S = 2.0
+FAREWELL_S = 10.0
+"""How long agents have to say goodbye when the time for draining is over."""
+STOP_GRACE_S = 1.5
+REPORTER_GRACE_S = 1.2
+
+_log = logging.getLogger(__name__)
+
+
+class Phase(enum.Enum):
+    """Where the host is in its life; it only ever goes forward."""
+
+    RUNNING = enum.auto()
+    DRAINING = enum.auto()
+    STOPPING = enum.auto()
+
+
+class AgentHost:
+    """Runs agents until it is told to drain or to stop, and all of them are gone."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        capacity: int,
+        pool_size: int,
+        drain_timeout_s: float,
+        listener: socket.socket,
+        records: Records,
+        agent_main: ChildMain,
+        reporter_main: ChildMain,
+    ) -> None:
+        self._name = name
+        self._drain_timeout_s = drain_timeout_s
+        self._listener = listener
+        self._records = records
+        self._selector = selectors.DefaultSelector()
+        self._timers = Timers()
+        self._agents = Agents(capacity)
+        self._pidfds: dict[int, int] = {}
+        self._idle = IdleChildren(
+            self._selector, self._timers, agent_main, pool_size, self._watch_exit
+        )
+        self._clients: dict[int, Stream] = {}
+        self._next_client = 0
+        self._phase = Phase.RUNNING
+        self._reporter = Reporter(self._selector, self._timers, reporter_main, records.remove)
+
+    def run(self) -> None:
+        """Serve until drained or stopped. Call it once, in the main thread."""
+        self._watch_signals()
+        self._watch(self._listener, lambda _: self._accept())
+        self._reporter.start()
+        self._adopt()
+        self._make_room()
+        self._beat()
+        while not self._over():
+            self._step()
+        self._reporter.leave()
+        self._timers.at(time.monotonic() + REPORTER_GRACE_S, self._reporter.kill)
+        while self._reporter.running:
+            self._step()
+
+    def _step(self) -> None:
+        for key, events in self._selector.select(self._timers.wait_s(time.monotonic())):
+            on_events: OnEvents = key.data
+            on_events(events)
+        self._timers.run(time.monotonic())
+
+    def _over(self) -> bool:
+        return self._phase is not Phase.RUNNING and len(self._idle) + len(self._agents) == 0
+
+    def _watch(self, file: socket.socket | int, on_events: OnEvents) -> None:
+        self._selector.register(file, selectors.EVENT_READ, on_events)
+
+    # requests
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return
+        if len(self._clients) >= MAX_CLIENTS:
+            self._clients.pop(next(iter(self._clients))).close()
+        number, self._next_client = self._next_client, self._next_client + 1
+
+        def answer(reply: HostReply) -> None:
+            stream.send(REPLY_CODEC.dump_json(reply) + b"\n")
+
+        stream = self._clients[number] = Stream(
+            self._selector,
+            sock,
+            on_line=lambda line: answer(self._answer(line)),
+            on_closed=lambda: self._forget(number),
+            max_line_bytes=MAX_LINE_BYTES,
+            on_too_long=lambda: answer(Refused(Refusal.BAD_REQUEST, "line too long")),
+        )
+
+    def _forget(self, client: int) -> None:
+        self._clients.pop(client, None)
+
+    def _answer(self, line: bytes) -> HostReply:
+        try:
+            request = REQUEST_CODEC.validate_json(line)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"])
+            return Refused(Refusal.BAD_REQUEST, f"not a request: {where}"[:200])
+        return self._do(request)
+
+    def _do(self, request: HostRequest) -> HostReply:
+        match request:
+            case Spawn(job=job):
+                return self._spawn(job)
+            case End(session_id=session_id, grace_s=grace_s):
+                return self._end(session_id, grace_s)
+            case Prewarm(size=size):
+                self._idle.resize(size)
+                return Done()
+            case Status():
+                return self._status()
+            case Drain():
+                self._drain()
+                return Done()
+            case _:
+                assert_never(request)
+
+    def _status(self) -> HostStatus:
+        return HostStatus(
+            name=self._name,
+            agents=self._agents.running(),
+            idle=self._idle.ready,
+            capacity=self._agents.capacity,
+            draining=self._phase is not Phase.RUNNING,
+        )
+
+    # agents
+
+    def _spawn(self, job: Job) -> HostReply:
+        if not _fits_a_file_name(job.session_id):
+            return Refused(Refusal.BAD_REQUEST, "session_id")
+        if self._phase is not Phase.RUNNING:
+            return Refused(Refusal.DRAINING)
+        verdict = self._agents.judge(job)
+        match verdict:
+            case Refused():
+                return verdict
+            case Runs(agent=agent):
+                return Done(agent.pid)
+            case Start(replaces=former):
+                if former is not None:
+                    send(self._pidfds[former.pid], signal.SIGKILL)
+                return self._start(job)
+            case _:
+                assert_never(verdict)
+
+    def _start(self, job: Job) -> HostReply:
+        try:
+            idle = self._idle.take()
+        except OSError as error:
+            _log.error("cannot fork", extra={"errno": error.errno})
+            return Refused(Refusal.FULL, "cannot fork")
+        pid = idle.child.pid
+        agent = Agent(job.session_id, job.fence, pid, born(pid) or "", time.time())
+        self._note(agent)
+        self._agents.add(agent)
+        self._pidfds[pid] = idle.child.pidfd
+        # the agent hangs up when it has its job; we would take away what it has not read yet
+        idle.stream.send(JOB_CODEC.dump_json(job) + b"\n")
+        self._make_room()
+        _log.info("agent started", extra={"session_id": job.session_id, "pid": pid})
+        return Done(pid)
+
+    def _note(self, agent: Agent) -> None:
+        try:
+            self._records.write(agent)
+        except OSError as error:
+            # a call matters more than that a later host could adopt it
+            _log.error("cannot write agent record", extra={"errno": error.errno})
+
+    def _end(self, session_id: str, grace_s: float) -> HostReply:
+        agent = self._agents.ending(session_id)
+        if agent is None:
+            return Refused(Refusal.NOT_FOUND)
+        self._terminate(agent, max(0.0, min(grace_s, MAX_GRACE_S)))
+        return Done()
+
+    def _terminate(self, agent: Agent, grace_s: float) -> None:
+        pidfd = self._pidfds[agent.pid]
+        send(pidfd, signal.SIGTERM)
+
+        def kill() -> None:
+            if self._pidfds.get(agent.pid) == pidfd:
+                send(pidfd, signal.SIGKILL)
+
+        self._timers.at(time.monotonic() + grace_s, kill)
+
+    def _on_exit(self, pid: int, pidfd: int) -> None:
+        self._selector.unregister(pidfd)
+        code = reap(pid)
+        os.close(pidfd)
+        if pid in self._idle:
+            self._idle.ended(pid, code)
+            return
+        del self._pidfds[pid]
+        self._agent_ended(self._agents.exited(pid), code)
+
+    def _agent_ended(self, agent: Agent, code: int) -> None:
+        fields = {"session_id": agent.session_id, "pid": agent.pid, "exit_code": code}
+        _log.info("agent ended", extra=fields)
+        report = AgentExited(agent.session_id, agent.fence, time.time(), self._name, code)
+        self._reporter.exited(agent, report)
+        self._make_room()
+
+    def _adopt(self) -> None:
+        """Take over the agents that an earlier host has left."""
+        for agent in self._records.load():
+            pidfd = open_pidfd(agent.pid, agent.born)
+            if pidfd is None:
+                self._agent_ended(agent, 255)
+                continue
+            former = self._agents.current(agent.session_id)
+            self._agents.add(agent)
+            self._pidfds[agent.pid] = pidfd
+            self._watch_exit(agent.pid, pidfd)
+            if former is not None:
+                send(self._pidfds[former.pid], signal.SIGKILL)
+            _log.info("agent adopted", extra={"session_id": agent.session_id, "pid": agent.pid})
+
+    def _make_room(self) -> None:
+        """No more children wait than could be given a job."""
+        self._idle.limit(self._agents.capacity - len(self._agents))
+
+    def _watch_exit(self, pid: int, pidfd: int) -> None:
+        self._watch(pidfd, lambda _: self._on_exit(pid, pidfd))
+
+    # the host's own life
+
+    def _beat(self) -> None:
+        self._reporter.beat(self._status())
+        self._timers.at(time.monotonic() + BEAT_S, self._beat)
+
+    def _watch_signals(self) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+        def on_signals(_: int) -> None:
+            for number in ours.recv(64):
+                self._on_signal(signal.Signals(number))
+
+        self._wakeup = theirs
+        self._watch(ours, on_signals)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if number is signal.SIGTERM and self._phase is Phase.RUNNING:
+            self._drain()
+        else:
+            self._stop()
+
+    def _drain(self) -> None:
+        if self._phase is not Phase.RUNNING:
+            return
+        _log.info("draining", extra={"agents": len(self._agents)})
+        self._phase = Phase.DRAINING
+        self._idle.close()
+        self._timers.at(time.monotonic() + self._drain_timeout_s, self._say_farewell)
+
+    def _say_farewell(self) -> None:
+        if self._phase is Phase.DRAINING:
+            self._signal_all(signal.SIGUSR1)
+            self._timers.at(time.monotonic() + FAREWELL_S, self._stop)
+
+    def _stop(self) -> None:
+        if self._phase is Phase.STOPPING:
+            return
+        _log.info("stopping", extra={"agents": len(self._agents)})
+        self._phase = Phase.STOPPING
+        self._idle.close()
+        self._signal_all(signal.SIGTERM)
+        self._timers.at(time.monotonic() + STOP_GRACE_S, lambda: self._signal_all(signal.SIGKILL))
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for agent in self._agents.all():
+            send(self._pidfds[agent.pid], number)
+
+
+def _fits_a_file_name(session_id: str) -> bool:
+    return 0 < len(session_id) <= 128 and all(
+        character.isascii() and (character.isalnum() or character in "_-")
+        for character in session_id
+    )
