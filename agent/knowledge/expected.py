@@ -18,6 +18,9 @@ class Kind(Enum):
     """A time of day, a date, or how long."""
     PRICE = auto()
     NUMBER = auto()
+    PLACE = auto()
+    PHONE = auto()
+    """A telephone number."""
 
 
 def _pattern(english: str, arabic: str) -> re.Pattern[str]:
@@ -27,10 +30,20 @@ def _pattern(english: str, arabic: str) -> re.Pattern[str]:
 # These match normalised text: one alef, ta marbuta as ha, no diacritics.
 _ASKED = (
     (
+        Kind.PHONE,
+        _pattern(
+            "(?:phone|telephone) number|what is your number"
+            "|(?:call|ring|phone|reach|contact|speak to|talk to) (?:you|a|an|some(?:one|body))",
+            "رقم(?:كم)? (?:ال)?هاتف(?:كم)?|رقمكم|هاتفكم|ا?تواصل معكم|ا?تصل بكم|الاتصال بكم",
+        ),
+    ),
+    (Kind.PLACE, _pattern("where", "اين")),
+    (
         Kind.PRICE,
         _pattern(
-            "how much|costs?|prices?|fees?|charges?|expensive|cheap",
-            "كم (?:ال)?(?:سعر|ثمن|تكلفه|رسوم|يكلف|تكلف)|سعر|ثمن|تكلفه|رسوم|بكم|اسعار",
+            "how much|costs?|prices?|fees?|charges?|expensive|cheap|free",
+            "كم (?:ال)?(?:سعر|ثمن|تكلفه|رسوم|يكلف|تكلف)|سعر|ثمن|تكلفه|رسوم|بكم|اسعار"
+            "|مجان[اي]?[اه]?",
         ),
     ),
     (
@@ -58,6 +71,11 @@ _HELD = {
         r"|شهرين|سنه|سنتان|سنتين|سنوات|صباحا|مساء|ظهرا|عصرا|ليلا|منتصف الليل|غدا|فورا",
     ),
     Kind.NUMBER: re.compile(r"\d"),
+    Kind.PLACE: _pattern(
+        "street|road|avenue|square|next to|opposite|address|located|find us|page|website",
+        "شارع|طريق|حي|بجوار|مقابل|امام|عنوان|يقع|تقع|صفحه|موقع",
+    ),
+    Kind.PHONE: re.compile(r"\+?\d[\d -]{5,}\d"),
 }
 _CURRENCY_SIGN = re.compile(r"[$€£¥%]")
 _NUMBER_WORD = _pattern(
@@ -82,6 +100,11 @@ def fit(kind: Kind | None, sentence: str) -> float:
     if _holds(kind, text):
         return _FITS
     return _OTHER_KIND if any(_holds(other, text) for other in Kind if other != kind) else 0.0
+
+
+def holds(kind: Kind, text: str) -> bool:
+    """Whether `text` has a thing of `kind` in it."""
+    return _holds(kind, normalise(text))
 
 
 def _holds(kind: Kind, text: str) -> bool:

@@ -8,7 +8,7 @@ run of up to three sentences, so that it reads as its author wrote it.
 import re
 from dataclasses import dataclass
 
-from agent.knowledge.expected import Kind, asked_for, fit
+from agent.knowledge.expected import Kind, asked_for, fit, holds
 from agent.knowledge.passages import Passage
 from agent.knowledge.query import WeighedQuery
 from agent.knowledge.retrieval import Hit, Retrieval
@@ -19,7 +19,10 @@ _MAX_SENTENCES = 3
 _MAX_WORDS = 60
 """Of more than one sentence: spoken answers stay short."""
 _CLOSE_SCORE = 0.8
-"""Share of the best hit's score from which another passage may hold the better sentence."""
+"""Share of the best hit's score from which one in the script of the question is as good."""
+_SAME_PAGE_SCORE = 0.5
+"""The same for a passage of the same document that holds the kind of thing asked for: where the
+price is under "Costs" and the country under "Times", each has half of the evidence."""
 _WORTH_ADDING = 0.75
 """Share of the best sentence's score from which another one is added."""
 
@@ -49,22 +52,37 @@ def extract(retrieval: Retrieval, stemmer: Stemmer) -> Extract | None:
         return None
     query = WeighedQuery(retrieval.words)
     kind = asked_for(retrieval.query)
-    close = [hit for hit in retrieval.hits if hit.score >= _CLOSE_SCORE * retrieval.hits[0].score]
+    hit = _section(retrieval, kind)
+    return Extract(hit.passage, _pick(_judge(query, stemmer, hit, kind)))
+
+
+def _section(retrieval: Retrieval, kind: Kind | None) -> Hit:
+    """The hit to answer from: the best in the script of the question, or, where that one does not
+    hold the kind of thing asked for, a further one of its document that does."""
+    best = retrieval.hits[0]
     arabic = is_arabic(retrieval.query)
-    close = [hit for hit in close if is_arabic(hit.passage.text) == arabic] or close
-    judged = [(hit, _judge(query, stemmer, hit, kind)) for hit in close]
-    best, scored = max(judged, key=lambda entry: entry[0].score * max(s for s, _ in entry[1]))
-    return Extract(best.passage, _pick(scored))
+    close = [hit for hit in retrieval.hits if hit.score >= _CLOSE_SCORE * best.score]
+    best = next((hit for hit in close if is_arabic(hit.passage.text) == arabic), best)
+    if kind is None or holds(kind, best.passage.text):
+        return best
+    others = (
+        hit
+        for hit in retrieval.hits
+        if hit.passage.filename == best.passage.filename
+        and hit.score >= _SAME_PAGE_SCORE * best.score
+        and holds(kind, hit.passage.text)
+    )
+    return next(others, best)
 
 
 def _judge(
     query: WeighedQuery, stemmer: Stemmer, hit: Hit, kind: Kind | None
 ) -> list[tuple[float, str]]:
     passage = hit.passage
-    headings = frozenset(stemmer.stems(f"{passage.title} {passage.heading}"))
+    around = frozenset(stemmer.stems(f"{passage.title} {passage.heading} {passage.text}"))
     return [
         (
-            query.coverage(frozenset(stemmer.stems(sentence)), headings) + fit(kind, sentence),
+            query.coverage(frozenset(stemmer.stems(sentence)), around) + fit(kind, sentence),
             sentence,
         )
         for sentence in sentences(passage.text)

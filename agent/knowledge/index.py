@@ -16,6 +16,7 @@ from agent.knowledge import nearness, store
 from agent.knowledge.documents import MAX_BYTES, PARSERS, parse
 from agent.knowledge.errors import KnowledgeError, UnreadableDocument
 from agent.knowledge.passages import Passage, passages
+from agent.knowledge.rarity import common_stems
 from agent.knowledge.sentences import sentences
 from agent.knowledge.store import SENTENCE_MARK
 from agent.knowledge.words import Stemmer
@@ -204,6 +205,7 @@ def _insert(
         "INSERT INTO documents (filename, title, sha256) VALUES (?, ?, ?)",
         (found[0].filename, found[0].title, sha256),
     ).lastrowid
+    held: set[str] = set()
     for passage in found:
         rowid = db.execute(
             "INSERT INTO passages (document, chunk_index, heading, text) VALUES (?, ?, ?, ?)",
@@ -217,6 +219,8 @@ def _insert(
         )
         db.execute("INSERT INTO stems (rowid, heading, text) VALUES (?, ?, ?)",
                    (rowid, heading, text))  # fmt: skip
+        held.update(heading.split(), text.split())
+    db.executemany("INSERT INTO document_stems VALUES (?, ?)", ((document, s) for s in held))
 
 
 def _remove(db: sqlite3.Connection, filename: str) -> None:
@@ -226,6 +230,10 @@ def _remove(db: sqlite3.Connection, filename: str) -> None:
     )
     db.execute(f"DELETE FROM stems WHERE rowid IN ({its_passages})", (filename,))  # noqa: S608 — constant
     db.execute(f"DELETE FROM passages WHERE id IN ({its_passages})", (filename,))  # noqa: S608 — constant
+    db.execute(
+        "DELETE FROM document_stems WHERE document = (SELECT id FROM documents WHERE filename = ?)",
+        (filename,),
+    )
     db.execute("DELETE FROM documents WHERE filename = ?", (filename,))
 
 
@@ -234,6 +242,8 @@ def _collect_stems(db: sqlite3.Connection) -> None:
     counts = db.execute("SELECT term, doc FROM stem_vocabulary").fetchall()
     db.execute("DELETE FROM stem_counts")
     db.executemany("INSERT INTO stem_counts VALUES (?, ?)", counts)
+    db.execute("DELETE FROM common_stems")
+    db.executemany("INSERT INTO common_stems VALUES (?, ?)", common_stems().items())
     db.execute("DELETE FROM letters")
     db.executemany(
         "INSERT INTO letters VALUES (?, ?)",

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from agent.knowledge.stopwords import STOPWORDS
 from agent.knowledge.words import roots, trigrams
 
-ROOT_NEARNESS = 0.8
-"""Of two stems with a root in common."""
+ROOT_NEARNESS = 0.65
+"""Of two stems that have a root in common and nothing else."""
+ROOT_CLOSEST = 0.9
+"""The same where they are spelt nearly alike."""
 _ALIKE = 0.75
 """Share of trigrams from which two stems can be one word."""
 _ALIKE_FROM_THE_START = 0.5
@@ -50,11 +52,11 @@ def nearest(stem: str, others: Iterable[str]) -> dict[str, float]:
 def _nearness(stem: str, other: str) -> float:
     if stem == other:
         return 1.0
-    if not roots(stem).isdisjoint(roots(other)):
-        return ROOT_NEARNESS
-    if len(stem) < _SHORTEST or len(other) < _SHORTEST:
-        return 0.0
     ours, theirs = trigrams(stem), trigrams(other)
     dice = 2 * len(ours & theirs) / (len(ours) + len(theirs))
+    if not roots(stem).isdisjoint(roots(other)):
+        return ROOT_NEARNESS + (ROOT_CLOSEST - ROOT_NEARNESS) * dice
+    if len(stem) < _SHORTEST or len(other) < _SHORTEST:
+        return 0.0
     enough = _ALIKE_FROM_THE_START if stem[:2] == other[:2] else _ALIKE
     return dice if dice >= enough else 0.0

@@ -5,16 +5,19 @@ stem that is near to a word of the query, runs only when the first finds no good
 """
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import accumulate
 
+from agent.knowledge.expected import Kind, asked_for, fit
 from agent.knowledge.passages import Passage
-from agent.knowledge.query import QueryWord, WeighedQuery, idf
+from agent.knowledge.query import QueryWord, WeighedQuery
+from agent.knowledge.rarity import weight
 from agent.knowledge.store import SENTENCE_MARK
 from agent.knowledge.vocabulary import Vocabulary
-from agent.knowledge.words import Stemmer, is_arabic, is_content, words
+from agent.knowledge.words import Stemmer, is_content, words
 
-ANSWERABLE_SCORE = 0.48
+ANSWERABLE_SCORE = 0.44
 """From this score of the best passage on, the documents are taken to hold the answer."""
 
 _CANDIDATES = 30
@@ -26,13 +29,16 @@ _SENTENCE_SHARE = 0.35
 may have nothing to do with one another."""
 _RANK_SHARE = 0.1
 """How much of a score is BM25's opinion; the rest is coverage."""
-_FIT_SHARE = 0.05
-"""How much of a score is whether the section is named as the query puts it."""
+_TOPIC_SHARE = 0.3
+"""How much of a score is whether title and heading name what the query asks for: they say what a
+section is about, and its text what it mentions besides."""
+_KIND_SHARE = 0.2
+"""How much of `expected.fit` is added to the score: enough to choose among sections alike."""
 _HEADING_WEIGHT = 2.0
 
 _PASSAGES = """
-SELECT filename, chunk_index, title, passages.heading, passages.text, stems.heading, stems.text,
-       candidates.rank
+SELECT documents.id, filename, chunk_index, title, passages.heading, passages.text,
+       stems.heading, stems.text, candidates.rank
 FROM (
     SELECT rowid, bm25(stems, ?, 1.0) AS rank FROM stems WHERE stems MATCH ?
     ORDER BY rank LIMIT ?
@@ -64,6 +70,8 @@ class _Candidate:
     """Stems of the document's title, and of the section's heading."""
     sentences: tuple[frozenset[str], ...]
     """Stems of each."""
+    document: frozenset[str]
+    """Those of the query's stems that its document holds."""
     bm25: float
     """Larger is better."""
 
@@ -92,26 +100,25 @@ class Search:
         weighed = WeighedQuery(self._weigh(query, by_letters=by_letters))
         candidates = self._candidates(weighed)
         best = max((candidate.bm25 for candidate in candidates), default=0.0)
-        stems = weighed.stems
-        scored = [(c.passage, _score(weighed, stems, c, best)) for c in candidates]
+        kind = asked_for(query)
+        scored = [(c.passage, _score(weighed, kind, c, best)) for c in candidates]
         scored.sort(key=lambda entry: -entry[1])
-        return Found(weighed.words, tuple(scored[:limit]))
+        return Found(weighed.words, tuple((p, min(1.0, score)) for p, score in scored[:limit]))
 
     def _weigh(self, query: str, *, by_letters: bool) -> tuple[QueryWord, ...]:
         (passages,) = self._db.execute("SELECT passages FROM collection").fetchone()
         return tuple(
-            self._word(stem, narrowed_by, passages, by_letters=by_letters)
-            for stem, narrowed_by in _narrowing(query, self._stemmer)
+            self._word(stem, passages, by_letters=by_letters)
+            for stem in _content_stems(query, self._stemmer)
         )
 
-    def _word(
-        self, stem: str, narrowed_by: int | None, passages: int, *, by_letters: bool
-    ) -> QueryWord:
+    def _word(self, stem: str, passages: int, *, by_letters: bool) -> QueryWord:
         matches = self._vocabulary.matches(stem, by_letters=by_letters)
         holding = self._vocabulary.holding(stem) or max(
             (self._vocabulary.holding(other) for other in matches), default=0
         )
-        return QueryWord(stem, idf(passages, holding), matches, narrowed_by)
+        share = self._vocabulary.share(stem)
+        return QueryWord(stem, weight(share, holding, passages), matches)
 
     def _telling(self, stems: frozenset[str]) -> list[str]:
         """The rarer of `stems`: enough of them to propose candidates, and not half the index."""
@@ -125,54 +132,64 @@ class Search:
         if not query.stems:
             return []
         match = " OR ".join(f'"{stem}"' for stem in self._telling(query.stems))
-        rows = self._db.execute(_PASSAGES, (_HEADING_WEIGHT, match, _CANDIDATES))
+        rows = self._db.execute(_PASSAGES, (_HEADING_WEIGHT, match, _CANDIDATES)).fetchall()
+        held = self._held(frozenset(document for document, *_ in rows), query.stems)
         return [
             _Candidate(
                 Passage(filename, chunk_index, title, heading, text),
                 _stem_sets(heading_stems),
                 _stem_sets(text_stems),
+                held[document],
                 -rank,
             )
-            for filename, chunk_index, title, heading, text, heading_stems, text_stems, rank in rows
+            for (
+                document,
+                filename,
+                chunk_index,
+                title,
+                heading,
+                text,
+                heading_stems,
+                text_stems,
+                rank,
+            ) in rows
         ]
+
+    def _held(self, documents: frozenset[int], stems: frozenset[str]) -> dict[int, frozenset[str]]:
+        """Which of `stems` each document holds."""
+        held: dict[int, set[str]] = {document: set() for document in documents}
+        rows = self._db.execute(
+            f"SELECT document, stem FROM document_stems WHERE document IN ({_marks(documents)})"  # noqa: S608 — question marks
+            f" AND stem IN ({_marks(stems)})",
+            (*documents, *stems),
+        )
+        for document, stem in rows:
+            held[document].add(stem)
+        return {document: frozenset(its) for document, its in held.items()}
 
 
 def _score(
-    query: WeighedQuery, stems: frozenset[str], candidate: _Candidate, best_bm25: float
+    query: WeighedQuery, kind: Kind | None, candidate: _Candidate, best_bm25: float
 ) -> float:
     headings, sentences = frozenset().union(*candidate.headings), candidate.sentences
-    coverage = (1 - _SENTENCE_SHARE) * query.coverage(frozenset().union(*sentences), headings)
-    coverage += _SENTENCE_SHARE * max(query.coverage(s, headings) for s in sentences)
+    document = candidate.document
+    everything = frozenset[str]().union(*sentences)
+    coverage = (1 - _SENTENCE_SHARE) * query.coverage(everything | headings, document)
+    coverage += _SENTENCE_SHARE * max(query.coverage(s | headings, document) for s in sentences)
     rank = candidate.bm25 / best_bm25 if best_bm25 > 0 else 1.0
-    fit = _share(stems, candidate.headings[-1])
-    return coverage * (1 - _RANK_SHARE - _FIT_SHARE + _RANK_SHARE * rank + _FIT_SHARE * fit)
+    topic = query.coverage(headings)
+    score = coverage * (1 - _RANK_SHARE - _TOPIC_SHARE + _RANK_SHARE * rank) + _TOPIC_SHARE * topic
+    return score * (1 + _KIND_SHARE * fit(kind, candidate.passage.text))
 
 
-def _share(stems: frozenset[str], heading: frozenset[str]) -> float:
-    """Share of a heading's words that are among `stems`."""
-    telling = frozenset(stem for stem in heading if is_content(stem))
-    return len(telling & stems) / len(telling) if telling else 0.0
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _stem_sets(marked: str) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(stems.split()) for stems in marked.split(SENTENCE_MARK))
 
 
-def _narrowing(query: str, stemmer: Stemmer) -> list[tuple[str, int | None]]:
-    """Stems of the content words, each with the index of the one beside it that narrows it."""
-    runs: list[list[str]] = [[]]
-    for word in words(query):
-        if is_content(word):
-            runs[-1].append(stemmer.stem(word))
-        elif runs[-1]:
-            runs.append([])
-    stems = list(dict.fromkeys(stem for run in runs for stem in run))[:_MAX_QUERY_WORDS]
-    place = {stem: index for index, stem in enumerate(stems)}
-    beside: dict[str, int | None] = {}
-    step = 1 if is_arabic(query) else -1
-    for run in runs:
-        for index, stem in enumerate(run):
-            other = index + step
-            if 0 <= other < len(run) and run[other] != stem:
-                beside.setdefault(stem, place.get(run[other]))
-    return [(stem, beside.get(stem)) for stem in stems]
+def _content_stems(query: str, stemmer: Stemmer) -> list[str]:
+    stems = (stemmer.stem(word) for word in words(query) if is_content(word))
+    return list(dict.fromkeys(stems))[:_MAX_QUERY_WORDS]

@@ -5,6 +5,8 @@
     passages    what is shown and spoken
     stems       FTS5 over the stems of headings and text, one row a passage, ranked by BM25
     stem_counts stem → number of passages that hold it
+    document_stems  which document holds which stem, headings included
+    common_stems    stem → its share of all words of its language, where it is not rare
     letters     roots and groups of three letters → the stems in use that have them; finds the
                 stems that are near to a word of a query
 
@@ -20,7 +22,7 @@ from pathlib import Path
 
 from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName, UnknownCollection
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raise it with any change of tables, stems, or passages: older indexes are then built anew."""
 
 SENTENCE_MARK = " . "
@@ -51,6 +53,12 @@ CREATE TABLE passages (
 CREATE VIRTUAL TABLE stems USING fts5(heading, text, tokenize = 'unicode61 remove_diacritics 0');
 CREATE VIRTUAL TABLE stem_vocabulary USING fts5vocab(stems, row);
 CREATE TABLE stem_counts (stem TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE document_stems (
+    document INTEGER NOT NULL REFERENCES documents(id),
+    stem TEXT NOT NULL,
+    PRIMARY KEY (document, stem)
+) WITHOUT ROWID;
+CREATE TABLE common_stems (stem TEXT PRIMARY KEY, share REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE letters (
     letters TEXT NOT NULL,
     stem TEXT NOT NULL,
@@ -58,7 +66,8 @@ CREATE TABLE letters (
 ) WITHOUT ROWID;
 """
 _TABLES = (
-    "collection", "passages", "documents", "stem_counts", "stem_vocabulary", "stems", "letters"
+    "collection", "passages", "document_stems", "documents", "stem_counts", "common_stems",
+    "stem_vocabulary", "stems", "letters",
 )  # fmt: skip
 
 

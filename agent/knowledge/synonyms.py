@@ -11,7 +11,7 @@ RIVAL_NEARNESS = 0.6
 """The same when other passages have the word itself: they are more likely to be meant."""
 
 _ENGLISH = """
-cost price charge fee rate
+cost price charge fee rate free
 pay payment
 buy purchase shop order
 repair mend fix
@@ -23,7 +23,7 @@ parcel package shipment box
 ship shipping deliver delivery send dispatch
 phone telephone call ring
 email mail write
-delete remove erase
+delete remove erase close
 cancel resign withdraw
 lose missing stolen
 vacation holiday leave
@@ -51,11 +51,14 @@ exchange swap replace replacement
 unsubscribe stop cancel
 member membership
 complain complaint dissatisfied
-valid validity expire
+valid validity expire lapse
+monday tuesday wednesday thursday friday saturday sunday
+abroad overseas international foreign country
+online website internet web
 """
 
 _ARABIC = """
-تكلفه سعر ثمن رسوم اجره مقابل
+تكلفه سعر ثمن رسوم اجره مقابل مجاني
 دفع سداد تسديد
 شراء اقتناء مشتريات
 اصلاح تصليح صيانه ترميم
@@ -68,7 +71,7 @@ _ARABIC = """
 هاتف تلفون جوال موبايل
 اتصال مكالمه
 حذف ازاله محو
-الغاء تراجع تلغي
+الغاء تراجع تلغي الغي
 ضاع فقد مفقود سرق
 اجازه عطله
 بدايه بدء
@@ -94,6 +97,9 @@ _ARABIC = """
 شهر اشهر شهور
 تبقي تظل تستمر
 صالح صلاحيه
+السبت الاحد الاثنين الثلاثاء الاربعاء الخميس الجمعه
+السر المرور
+يغطي يشمل
 """
 
 GROUPS: tuple[tuple[str, ...], ...] = tuple(

@@ -25,6 +25,11 @@ class Vocabulary:
         ).fetchone()
         return int(row[0]) if row else 0
 
+    def share(self, stem: str) -> float:
+        """Share of all words of its language that `stem` has; 0 where it is rare."""
+        row = self._db.execute("SELECT share FROM common_stems WHERE stem = ?", (stem,)).fetchone()
+        return float(row[0]) if row else 0.0
+
     def matches(self, stem: str, *, by_letters: bool) -> dict[str, float]:
         """Stems in use that meet `stem`, each with how near it is, 1 for its own.
 
