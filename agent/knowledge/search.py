@@ -65,13 +65,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    """A passage, and those of the query's stems that stand in it."""
+
     passage: Passage
     headings: tuple[frozenset[str], ...]
-    """Stems of the document's title, and of the section's heading."""
+    """In the document's title, and in the section's heading."""
     sentences: tuple[frozenset[str], ...]
-    """Stems of each."""
+    """In each of them."""
     document: frozenset[str]
-    """Those of the query's stems that its document holds."""
+    """Anywhere in its document."""
     bm25: float
     """Larger is better."""
 
@@ -129,16 +131,17 @@ class Search:
         return few or rarest_first[:1]
 
     def _candidates(self, query: WeighedQuery) -> list[_Candidate]:
-        if not query.stems:
+        wanted = query.stems
+        if not wanted:
             return []
-        match = " OR ".join(f'"{stem}"' for stem in self._telling(query.stems))
+        match = " OR ".join(f'"{stem}"' for stem in self._telling(wanted))
         rows = self._db.execute(_PASSAGES, (_HEADING_WEIGHT, match, _CANDIDATES)).fetchall()
-        held = self._held(frozenset(document for document, *_ in rows), query.stems)
+        held = self._held(frozenset(document for document, *_ in rows), wanted)
         return [
             _Candidate(
                 Passage(filename, chunk_index, title, heading, text),
-                _stem_sets(heading_stems),
-                _stem_sets(text_stems),
+                _stem_sets(heading_stems, wanted),
+                _stem_sets(text_stems, wanted),
                 held[document],
                 -rank,
             )
@@ -186,8 +189,8 @@ def _marks(values: Collection[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _stem_sets(marked: str) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(stems.split()) for stems in marked.split(SENTENCE_MARK))
+def _stem_sets(marked: str, wanted: frozenset[str]) -> tuple[frozenset[str], ...]:
+    return tuple(wanted.intersection(stems.split()) for stems in marked.split(SENTENCE_MARK))
 
 
 def _content_stems(query: str, stemmer: Stemmer) -> list[str]:

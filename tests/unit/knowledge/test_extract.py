@@ -25,6 +25,12 @@ from agent.knowledge.words import Stemmer
         ("كم تكلفة التوصيل؟", Kind.PRICE),
         ("كم نقطة أحتاج؟", Kind.NUMBER),
         ("هل تقبلون الشيكات؟", None),
+        ("Is shipping free?", Kind.PRICE),
+        ("هل التوصيل مجاني؟", Kind.PRICE),
+        ("Where is your shop?", Kind.PLACE),
+        ("أين متجركم؟", Kind.PLACE),
+        ("What is your phone number?", Kind.PHONE),
+        ("كيف أتواصل معكم؟", Kind.PHONE),
     ],
 )
 def test_what_a_question_asks_for(question: str, kind: Kind | None) -> None:
@@ -38,6 +44,8 @@ def test_what_a_question_asks_for(question: str, kind: Kind | None) -> None:
         (Kind.TIME, "It takes two days.", "It costs 18 dirhams."),
         (Kind.PRICE, "It costs 18 dirhams.", "It takes two days."),
         (Kind.PRICE, "It is $5.", "It is blue."),
+        (Kind.PHONE, "Ring 800 5426.", "Calls are erased after 60 days."),
+        (Kind.PLACE, "You find us at 27 Palm Street.", "We open at 10 in the morning."),
         (Kind.NUMBER, "You need 500.", "You need some."),
         (Kind.TIME, "يصل خلال يومين.", "رسومه عشرون درهما."),
         (Kind.PRICE, "رسومه عشرون درهمًا.", "يصل خلال يومين."),
@@ -89,3 +97,21 @@ def test_at_most_three_sentences_in_a_row(tmp_path: Path) -> None:
 def test_nothing_to_extract() -> None:
     """Catches an answer made of passages that do not hold it."""
     assert extract(Retrieval("anything", ()), Stemmer()) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("how much is shipping to Oman", "Abroad a parcel is 75 dirhams."),
+        ("how long does shipping to Oman take", "Parcels to Oman take six days."),
+    ],
+)
+def test_a_price_under_another_heading_than_the_country(
+    tmp_path: Path, question: str, answer: str
+) -> None:
+    """Catches a time read out where a price was asked for, as its section names the country."""
+    page = (
+        "# Shipping\n## Times\nParcels to Oman take six days.\n"
+        "## Costs\nAbroad a parcel is 75 dirhams."
+    )
+    assert ask(tmp_path, page, question) == (answer,)

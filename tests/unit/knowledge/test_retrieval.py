@@ -163,3 +163,18 @@ async def test_closing_twice(index_dir: Path) -> None:
     base.close()
     base.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("knowledge")]
+
+
+def test_a_page_named_for_what_is_asked_comes_first(tmp_path: Path) -> None:
+    """Catches a page that mentions a thing in passing put before the page about it."""
+    documents, index_dir = tmp_path / "documents", tmp_path / "index"
+    documents.mkdir()
+    (documents / "about.md").write_text("# About us\nThe loyalty of our staff is known.")
+    (documents / "club.md").write_text(
+        "# Loyalty club\n## Joining\nAsk at the till.\n## Points\nEach dirham is one point."
+    )
+    list(index_directory(documents, index_dir))
+    base = KnowledgeBase.open(index_dir, "default")
+    assert best(base, "loyalty") == "club.md"
+    assert base.search("do loyalty points work").answerable
+    base.close()
