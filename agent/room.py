@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 
 from livekit import api, rtc
 from livekit.agents import AgentSession
+from livekit.agents.types import ATTRIBUTE_AGENT_STATE
 from livekit.agents.voice.room_io import (
     AudioInputOptions,
     RoomOptions,
@@ -54,6 +55,8 @@ from agent.stages.errors import StageUnavailable
 from agent.tenure import Tenure, TenureEnd
 
 SOURCES_TOPIC = "majlis.sources"
+SPEECH_ATTRIBUTE = "majlis.speech"
+"""`off` where nobody here recognises the session's language, so that only typing works."""
 
 CONNECT_TIMEOUT_S = 5.0
 CONNECT_ATTEMPTS = 4
@@ -161,6 +164,8 @@ class RoomAgent:
             self._end(Ending(EndReason.ROOM_GONE, "cannot join the room"))
             return
         self._conversation = conversation
+        if not self._hears:
+            await self._show({SPEECH_ATTRIBUTE: "off"})
         self._greet()
         await self._keep_time()
 
@@ -223,6 +228,7 @@ class RoomAgent:
         self._room.on("participant_connected", self._on_participant)
         self._room.on("participant_disconnected", self._on_participant_gone)
         self._room.on("disconnected", self._on_disconnected)
+        self._room.on("reconnected", lambda: self._own(self._show_again()))
 
     def _on_participant(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._job.user_identity:
@@ -291,6 +297,17 @@ class RoomAgent:
             await self._room.local_participant.send_text(text, topic=SOURCES_TOPIC)
         except Exception as error:  # noqa: BLE001 (livekit raises bare ones; the answer matters more)
             _log.warning("sources not sent", extra={"error": type(error).__name__})
+
+    async def _show_again(self) -> None:
+        """A room server that was started again knows nothing of us."""
+        speech = {} if self._hears else {SPEECH_ATTRIBUTE: "off"}
+        await self._show({ATTRIBUTE_AGENT_STATE: self._agent_state.value, **speech})
+
+    async def _show(self, attributes: dict[str, str]) -> None:
+        try:
+            await self._room.local_participant.set_attributes(attributes)
+        except Exception as error:  # noqa: BLE001 (livekit raises bare ones; the call goes on)
+            _log.warning("attributes not set", extra={"error": type(error).__name__})
 
     def _note_activity(self) -> None:
         if self._user_speaks or self._agent_state in (AgentState.THINKING, AgentState.SPEAKING):

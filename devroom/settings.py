@@ -44,6 +44,7 @@ class Timing:
     media_silent_s: float = 6.0
     media_lost_s: float = 15.0
     shutdown_s: float = 1.0
+    renew_token_s: float = 300.0
     empty_room_s: int = 300
     departed_room_s: int = 20
 

@@ -130,7 +130,7 @@ class Signalling:
             participant = self._resume(room, grants, hello, link)
         else:
             participant = self._join(room, grants, hello, link)
-        await self._serve(websocket, link, participant)
+        await self._serve(websocket, link, participant, grants)
 
     def _admit(self, connection: HTTPConnection) -> tuple[Grants, Hello]:
         """Who wants in and how. Raises RefusedError; nothing is changed."""
@@ -208,7 +208,11 @@ class Signalling:
         return participant
 
     async def _serve(
-        self, websocket: WebSocket, link: SocketLink, participant: Participant | None
+        self,
+        websocket: WebSocket,
+        link: SocketLink,
+        participant: Participant | None,
+        grants: Grants,
     ) -> None:
         """Until either side closes, or the client reads too little."""
         loop = asyncio.get_running_loop()
@@ -217,6 +221,8 @@ class Signalling:
             loop.create_task(link.write()),
             loop.create_task(link.overflowed.wait()),
         }
+        if participant is not None:
+            tasks.add(loop.create_task(self._renew_token(link, grants)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -225,6 +231,12 @@ class Signalling:
             await asyncio.gather(*tasks, return_exceptions=True)
             if participant is not None:
                 participant.detach(link)
+
+    async def _renew_token(self, link: SocketLink, grants: Grants) -> None:
+        """Keeps the client able to come back, however long ago its first token ran out."""
+        while True:
+            link.send(SignalResponse(refresh_token=self._keys.renew(grants)))
+            await asyncio.sleep(self._timing.renew_token_s)
 
     async def _read(self, websocket: WebSocket, participant: Participant | None) -> None:
         while True:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jwt
 from google.protobuf import json_format
@@ -21,6 +21,7 @@ from devroom.errors import TokenError
 
 _LEEWAY_S = 60
 _WEBHOOK_TOKEN_S = 300
+_RENEWED_TOKEN_S = 600
 NOT_PERMITTED = "permissions denied"
 
 
@@ -62,7 +63,7 @@ class Grants:
     """What a verified token says.
 
     `room` is the only room its room permissions hold for; `kind` is a name of
-    `ParticipantInfo.Kind`.
+    `ParticipantInfo.Kind`; `claims` are the token's own, to make another of the same.
     """
 
     identity: str
@@ -77,6 +78,7 @@ class Grants:
     room_admin: bool
     permission: ParticipantPermission
     room_config: RoomConfiguration
+    claims: Mapping[str, object] = field(repr=False)
 
     def require_join(self) -> None:
         if not (self.room_join and self.room and self.identity):
@@ -121,11 +123,17 @@ class Keys:
                 leeway=_LEEWAY_S,
                 options={"require": ["exp", "iss"], "verify_aud": False},
             )
-            return _grants(_Claims.model_validate(raw))
+            return _grants(_Claims.model_validate(raw), raw)
         except jwt.PyJWTError as error:
             raise TokenError(f"invalid authorization token: {error}") from error
         except (ValidationError, ValueError, json_format.ParseError) as error:
             raise TokenError("invalid authorization token: malformed claims") from error
+
+    def renew(self, grants: Grants) -> str:
+        """A token that says the same and is good for longer, for who is in the room by it."""
+        now = int(time.time())
+        claims = {**grants.claims, "nbf": now, "exp": now + _RENEWED_TOKEN_S}
+        return jwt.encode(claims, self._secret.get_secret_value(), algorithm="HS256")
 
     def sign_body(self, body: bytes) -> str:
         """A short token that vouches for a webhook's body by its SHA-256."""
@@ -135,7 +143,7 @@ class Keys:
         return jwt.encode(claims, self._secret.get_secret_value(), algorithm="HS256")
 
 
-def _grants(claims: _Claims) -> Grants:
+def _grants(claims: _Claims, raw: Mapping[str, object]) -> Grants:
     video = claims.video or _VideoClaims()
     config = RoomConfiguration()
     if claims.room_config:
@@ -155,6 +163,7 @@ def _grants(claims: _Claims) -> Grants:
         room_admin=video.room_admin,
         permission=_permission(video),
         room_config=config,
+        claims=raw,
     )
 
 

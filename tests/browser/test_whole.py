@@ -164,7 +164,6 @@ async def test_typing_in_english_and_in_arabic(stack: Stack, silent_browser: Bro
     await page.button("إنهاء").click()
 
 
-@pytest.mark.xfail(reason="agents do not yet set the attribute majlis.speech")
 async def test_arabic_that_cannot_be_heard_is_said(stack: Stack, silent_browser: Browser) -> None:
     """Catches a person who talks to a machine without a recogniser of Arabic."""
     page = await TalkPage.open(silent_browser, stack.url, locale="ar-EG")
