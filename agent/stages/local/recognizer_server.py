@@ -23,15 +23,13 @@ from agent.stages.local.messages import (
     Partial,
     Refused,
 )
-from agent.stages.local.sphinx import Decoder, Heard, RecognitionError
+from agent.stages.local.sphinx import RecognitionError, Recognizer
 from agent.stages.local.wire import WireError
 
 MAX_UTTERANCE_S = 60.0
 """Audio of an utterance beyond this is not heard."""
 MAX_COLLECTIONS = 8
-"""Collections with a vocabulary of their own; each takes about 50 MiB of the parent."""
-COLLECTION_SHARE = 0.3
-"""What a collection's own model has in the mixture: as much as leaves general speech as it was."""
+"""Collections with a vocabulary of their own; each takes about 20 MiB of the parent."""
 
 _PARTIAL_EVERY_S = 0.25
 _BYTES_PER_S = RECOGNIZER_RATE_HZ * 2
@@ -41,9 +39,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Collections:
-    """The collections' models as the decoder knows them, reloaded when their files change."""
+    """The collections' models as the recogniser knows them, reloaded when their files change."""
 
-    decoder: Decoder
+    recognizer: Recognizer
     directory: Path
     loaded: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Modification time (ns) and size of what was last tried, by collection."""
@@ -58,9 +56,7 @@ class Collections:
                 continue
             self.loaded[name] = stamp
             try:
-                self.decoder.add_collection(
-                    name, path, read_pronunciations(path), share=COLLECTION_SHARE
-                )
+                self.recognizer.add_collection(name, path, read_pronunciations(path))
             except (RecognitionError, OSError, ValueError):
                 logger.warning("majlis recognizer: a collection's model cannot be read")
                 continue
@@ -81,31 +77,31 @@ class Collections:
 class Utterance:
     """One utterance being heard; `say` takes its partial transcripts."""
 
-    def __init__(self, decoder: Decoder, say: Callable[[str], None]) -> None:
-        self._decoder = decoder
+    def __init__(self, recognizer: Recognizer, say: Callable[[str], None]) -> None:
+        self._recognizer = recognizer
         self._say = say
         self._heard_bytes = 0
         self._unsaid_bytes = 0
         self._last = ""
-        decoder.start()
+        recognizer.start()
 
     def hear(self, pcm: bytes) -> None:
         """Mono s16le at 16 kHz; what is beyond `MAX_UTTERANCE_S` is dropped."""
         room = int(MAX_UTTERANCE_S * _BYTES_PER_S) - self._heard_bytes
         pcm = pcm[: max(0, room)]
-        self._decoder.feed(pcm)
+        self._recognizer.feed(pcm)
         self._heard_bytes += len(pcm)
         self._unsaid_bytes += len(pcm)
         if self._unsaid_bytes >= _PARTIAL_EVERY_S * _BYTES_PER_S:
             self._unsaid_bytes = 0
-            text = self._decoder.partial()
+            text = self._recognizer.partial().text
             if text != self._last:
                 self._last = text
                 self._say(text)
 
     def end(self) -> Final:
         """What it was."""
-        heard = self._decoder.finish()
+        heard = self._recognizer.finish()
         return Final(heard.text, round(heard.confidence, 3), self._heard_bytes / _BYTES_PER_S)
 
 
@@ -123,7 +119,7 @@ def serve(collections: Collections, sock: socket.socket) -> None:
 def _converse(
     collections: Collections, connection: Connection[Open | Audio | EndUtterance]
 ) -> None:
-    decoder = collections.decoder
+    recognizer = collections.recognizer
     utterance: Utterance | None = None
     for request in connection:
         match request:
@@ -131,11 +127,11 @@ def _converse(
                 if utterance is not None:
                     raise WireError("opened within an utterance")
                 used = collection if collection in collections.usable else ""
-                decoder.use(used)
+                recognizer.use(used)
                 connection.send(Opened(used))
             case Audio(pcm=pcm):
                 if utterance is None:
-                    utterance = Utterance(decoder, lambda text: connection.send(Partial(text)))
+                    utterance = Utterance(recognizer, lambda text: connection.send(Partial(text)))
                 utterance.hear(pcm)
             case EndUtterance():
                 connection.send(utterance.end() if utterance else Final("", 0.0, 0.0))
@@ -146,9 +142,9 @@ def _converse(
 
 def service(settings: AgentSettings) -> fork_server.Service:
     """The recogniser of this machine, its models loaded."""
-    collections = Collections(Decoder(), models_dir(settings.data_dir))
+    collections = Collections(Recognizer(), models_dir(settings.data_dir))
     collections.refresh()
-    _warm(collections.decoder)
+    _warm(collections)
     return fork_server.Service(
         title="majlis recognizer",
         socket_path=settings.recognizer_socket,
@@ -158,12 +154,13 @@ def service(settings: AgentSettings) -> fork_server.Service:
     )
 
 
-def _warm(decoder: Decoder) -> Heard:
-    """Touch what the first utterance would, so that children share it."""
-    decoder.use("")
-    decoder.start()
-    decoder.feed(bytes(_BYTES_PER_S))
-    return decoder.finish()
+def _warm(collections: Collections) -> None:
+    """Touch what first utterances would, so that children share it."""
+    for name in ("", *sorted(collections.usable)):
+        collections.recognizer.use(name)
+        collections.recognizer.start()
+        collections.recognizer.feed(bytes(_BYTES_PER_S))
+        collections.recognizer.finish()
 
 
 if __name__ == "__main__":
