@@ -19,7 +19,9 @@ _ALIKE = 0.75
 _ALIKE_FROM_THE_START = 0.5
 """The same where the first two letters agree: words change at their end."""
 _SHORTEST = 4
+"""Letters from which a stem is compared by its letters: shorter ones are alike by chance."""
 _MOST = 6
+"""Near stems that are kept: more would match half the collection."""
 
 
 def root_letters(stem: str) -> list[str]:

@@ -21,9 +21,11 @@ ANSWERABLE_SCORE = 0.44
 """From this score of the best passage on, the documents are taken to hold the answer."""
 
 _CANDIDATES = 30
+"""Passages that are judged: several times as many as are returned, as judging may turn them."""
 _MAX_MATCHED = 2000
 """Passages that the words of a query may match: it bounds the time that ranking them takes."""
 _MAX_QUERY_WORDS = 32
+"""More than a spoken question has; it bounds the time that a pasted text takes."""
 _SENTENCE_SHARE = 0.35
 """How much of the coverage is that of the passage's best sentence: words that stand far apart
 may have nothing to do with one another."""
@@ -35,6 +37,7 @@ section is about, and its text what it mentions besides."""
 _KIND_SHARE = 0.2
 """How much of `expected.fit` is added to the score: enough to choose among sections alike."""
 _HEADING_WEIGHT = 2.0
+"""Of a word in title or heading, for BM25, where one in the text counts 1."""
 
 _PASSAGES = """
 SELECT documents.id, filename, chunk_index, title, passages.heading, passages.text,

@@ -85,6 +85,8 @@ def ask(base: KnowledgeBase, asked: Questions) -> Figures:
         ("reported", "default", Figures(31, 28, 7)),
         ("development", "default", Figures(51, 44, 23)),
         ("clinic", "clinic", Figures(8, 6, 4)),
+        ("blind", "default", Figures(51, 38, 27)),
+        ("library", "library", Figures(5, 3, 4)),
     ],
 )
 def test_short_questions(base: KnowledgeBase, name: str, least: Figures) -> None:
