@@ -63,22 +63,33 @@ def start_server(module: str, socket_path: Path, env: dict[str, str]) -> Server:
                 assert process.poll() is None, f"{module} did not start"
                 time.sleep(0.02)
             else:
-                return Server(process, socket_path)
-    process.kill()
-    raise AssertionError(f"{module} was not ready in {START_TIMEOUT_S} s")
+                probe.shutdown(socket.SHUT_WR)
+                assert probe.recv(1) == b""
+                break
+    else:
+        process.kill()
+        raise AssertionError(f"{module} was not ready in {START_TIMEOUT_S} s")
+    server = Server(process, socket_path)
+    server.wait_for_children(0)  # of the probe
+    return server
+
+
+def machine_in(folder: Path) -> AgentSettings:
+    """Settings of a machine whose state is all in `folder`."""
+    return AgentSettings(
+        _env_file=None,  # type: ignore[call-arg]  # pydantic-settings' own argument
+        run_dir=folder / "r",
+        data_dir=folder / "d",
+        asr_timeout_seconds=20,
+        tts_timeout_seconds=10,
+    )
 
 
 @pytest.fixture(scope="session")
 def machine() -> Iterator[AgentSettings]:
     """Settings of a machine of the tests' own."""
     with tempfile.TemporaryDirectory(prefix="mj") as folder:
-        yield AgentSettings(
-            _env_file=None,
-            run_dir=Path(folder, "r"),
-            data_dir=Path(folder, "d"),
-            asr_timeout_seconds=20,
-            tts_timeout_seconds=10,
-        )
+        yield machine_in(Path(folder))
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +124,8 @@ def _running(module: str, socket_path: Path, env: dict[str, str]) -> Iterator[Se
 def speech(name: str) -> bytes:
     """A clip of `tests/audio`: mono s16le at 16 kHz."""
     with wave.open(str(AUDIO / f"{name}.wav")) as clip:
-        return clip.readframes(clip.getnframes())
+        pcm: bytes = clip.readframes(clip.getnframes())
+        return pcm
 
 
 def frames(pcm: bytes, rate_hz: int = 16_000) -> Iterator[rtc.AudioFrame]:

@@ -12,7 +12,7 @@ from livekit.agents import APIConnectionError, APIConnectOptions, stt
 
 from agent.settings import AgentSettings
 from agent.stages.local.recognizer import LocalSTT
-from tests.integration.stages.conftest import Server, frames, speech, start_server
+from tests.integration.stages.conftest import Server, frames, machine_in, speech, start_server
 
 Kind = stt.SpeechEventType
 ONCE = APIConnectOptions(max_retry=0, timeout=10)
@@ -143,8 +143,8 @@ async def test_no_server_is_a_connection_error(machine: AgentSettings) -> None:
 async def test_children_of_a_killed_parent_serve_to_the_end() -> None:
     """Catches callers that lose their recogniser when its parent is killed with -9."""
     with tempfile.TemporaryDirectory(prefix="mj") as folder:
-        machine = AgentSettings(_env_file=None, run_dir=Path(folder), data_dir=Path(folder, "d"))
-        env = {"RUN_DIR": folder, "DATA_DIR": f"{folder}/d"}
+        machine = machine_in(Path(folder))
+        env = {"RUN_DIR": str(machine.run_dir), "DATA_DIR": str(machine.data_dir)}
         server = start_server("recognizer_server", machine.recognizer_socket, env)
         successor = None
         try:

@@ -113,7 +113,8 @@ async def test_a_connection_speaks_again(machine: AgentSettings) -> None:
                 length += len(reply.pcm)
             assert reply == Spoken(cancelled=False)
             lengths.append(length)
-    assert lengths[0] == lengths[1] > 20_000
+    assert min(lengths) > 20_000
+    assert abs(lengths[0] - lengths[1]) < 2_000
 
 
 async def test_no_server_is_a_connection_error(machine: AgentSettings) -> None:

@@ -1,0 +1,104 @@
+"""Which provider serves a stage."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import SecretStr
+
+from agent.settings import AgentSettings
+from agent.stages.choice import StageChoice, choose
+from agent.stages.errors import StageUnavailable
+
+
+def settings(**given: object) -> AgentSettings:
+    """Settings that no environment has a say in."""
+    return AgentSettings.model_construct(**given)  # type: ignore[arg-type]  # checked by the tests
+
+
+def chosen(**given: object) -> StageChoice:
+    keys = {name: SecretStr("k") for name, value in given.items() if value == "key"}
+    return choose(settings(**{**given, **keys}), installed=lambda _: True)
+
+
+def test_without_keys_everything_is_local() -> None:
+    """Catches a fresh install that wants a key."""
+    choice = chosen()
+    assert choice.recognition.local
+    assert choice.answers.local
+    assert choice.speech.local
+
+
+def test_a_key_is_enough() -> None:
+    """Catches deployments that set their keys, as ever, and get the local stages."""
+    choice = chosen(assembly_api_key="key", groq_api_key="key", inworld_api_key="key")
+    assert choice.banner == (
+        "recognition: AssemblyAI (ASSEMBLY_API_KEY)",
+        "answers: Groq (GROQ_API_KEY)",
+        "speech: Inworld (INWORLD_API_KEY)",
+    )
+
+
+def test_a_groq_key_alone_leaves_speech_local() -> None:
+    """Catches `auto` taking a provider for stages that it serves by name only."""
+    choice = chosen(groq_api_key="key")
+    assert (choice.recognition.provider, choice.speech.provider) == ("local", "local")
+
+
+def test_a_name_wins_over_keys() -> None:
+    """Catches a choice of the operator's that is not honoured."""
+    choice = chosen(
+        groq_api_key="key", inworld_api_key="key", tts_provider="Groq", llm_provider="local"
+    )
+    assert choice.speech.provider == "groq"
+    assert choice.speech.reason == "TTS_PROVIDER=groq"
+    assert choice.answers.local
+
+
+@pytest.mark.parametrize(
+    ("given", "setting", "words"),
+    [
+        ({"stt_provider": "whisperer"}, "STT_PROVIDER", ("auto", "assemblyai", "local")),
+        ({"tts_provider": "assemblyai"}, "TTS_PROVIDER", ("inworld",)),
+        ({"stt_provider": "assemblyai"}, "ASSEMBLY_API_KEY", ("STT_PROVIDER=auto",)),
+    ],
+)
+def test_what_cannot_be_had_is_said(
+    given: dict[str, str], setting: str, words: tuple[str, ...]
+) -> None:
+    """Catches errors that do not name the variable and the remedy."""
+    with pytest.raises(StageUnavailable) as caught:
+        chosen(**given)
+    assert caught.value.setting == setting
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_missing_wheel_is_said_with_the_remedy() -> None:
+    """Catches a platform without PocketSphinx failing at the first word that is spoken."""
+    with pytest.raises(StageUnavailable) as caught:
+        choose(settings(), installed=lambda module: module != "pocketsphinx")
+    assert "pocketsphinx" in str(caught.value)
+    assert "ASSEMBLY_API_KEY" in str(caught.value)
+
+
+def test_a_missing_wheel_that_is_not_needed_is_no_matter() -> None:
+    """Catches a check of what is not used."""
+    given = settings(assembly_api_key=SecretStr("k"), inworld_api_key=SecretStr("k"))
+    assert not choose(given, installed=lambda _: False).recognition.local
+
+
+def test_only_english_is_heard_locally() -> None:
+    """Catches Arabic speech sent to an English recogniser."""
+    assert chosen().hears("en-GB")
+    assert not chosen().hears("ar-EG")
+    assert chosen(assembly_api_key="key").hears("ar-EG")
+
+
+def test_choosing_does_not_import_the_framework() -> None:
+    """Catches a start-up banner that takes seconds."""
+    code = (
+        "import sys; from agent.stages.choice import choose;"
+        "sys.exit(any(name.split('.')[0] == 'livekit' for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
