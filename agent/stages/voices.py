@@ -118,7 +118,7 @@ def espeak_language(language: str) -> str:
     primary, _, region = language.lower().partition("-")
     match primary:
         case "en":
-            return "en-gb" if region == "gb" else "en-us"
+            return "en" if region == "gb" else "en-us"  # its name of British English
         case _:
             return primary
 

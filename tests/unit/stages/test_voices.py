@@ -14,7 +14,7 @@ from agent.stages.voices import list_voices, resolve_voice
         ("Ashley", "en-US", "en-us+f3", "Ashley"),
         ("ashley", "en-US", "en-us+f3", "Ashley"),
         ("Hades", "en-US", "en-us+m2", "Hades"),
-        ("Dennis", "en-GB", "en-gb+m3", "Dennis"),
+        ("Dennis", "en-GB", "en+m3", "Dennis"),
         ("Ashley", "ar-EG", "ar+f3", "Ashley"),
         ("ar-XA-Wavenet-B", "ar-EG", "ar+m3", "Omar"),
         ("ar-XA-Wavenet-D", "ar-EG", "ar+f3", "Nour"),
