@@ -106,5 +106,6 @@ class DevroomProcess:
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host, int(port or 0)
+    """An address as devroom tells it; `off` where it does not listen."""
+    host, colon, port = text.rpartition(":")
+    return (host, int(port)) if colon else ("", 0)
