@@ -63,7 +63,7 @@ def from_join_request(encoded: str, max_bytes: int) -> Hello:
     wrapped, request = WrappedJoinRequest(), JoinRequest()
     try:
         padded = encoded + "=" * (-len(encoded) % 4)
-        wrapped.ParseFromString(base64.b64decode(padded, altchars="-_"))
+        wrapped.ParseFromString(base64.b64decode(padded, altchars=b"-_", validate=True))
         body = wrapped.join_request
         if wrapped.compression == WrappedJoinRequest.GZIP:
             inflater = zlib.decompressobj(_GZIP_WINDOW)

@@ -1,6 +1,7 @@
 """What one devroom process is told, and the bounds it keeps; read once, passed in."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -42,11 +43,20 @@ class Timing:
     resume_s: float = 8.0
     resume_with_media_s: float = 30.0
     media_silent_s: float = 6.0
-    media_lost_s: float = 15.0
+    media_lost_s: float = 25.0
     shutdown_s: float = 1.0
     renew_token_s: float = 300.0
     empty_room_s: int = 300
     departed_room_s: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A second way in, for clients that must come by wss. The files are PEM."""
+
+    port: int
+    cert_file: Path
+    key_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +71,8 @@ class Settings:
     tcp_port: int | None = 0
     advertised: tuple[str, ...] = ()
     webhook_urls: tuple[str, ...] = ()
+    webhook_cert: Path | None = None
+    """The one certificate to accept from `webhook_urls`, whatever name it bears; None: as usual."""
+    tls: Tls | None = None
     bounds: Bounds = field(default_factory=Bounds)
     timing: Timing = field(default_factory=Timing)

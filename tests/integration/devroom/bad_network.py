@@ -82,7 +82,7 @@ class BadNetwork:
         self._devroom = devroom
         self._relay = _Relay(devroom.udp)
         self._runner: web.AppRunner | None = None
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._links: set[asyncio.Transport] = set()
         self.url = ""
         self.signalling_cut = False
 
@@ -118,10 +118,8 @@ class BadNetwork:
     def cut_signalling(self) -> None:
         """Breaks every connection there is, and refuses new ones."""
         self.signalling_cut = True
-        for socket in list(self._sockets):
-            transport = socket.get_extra_info("transport")
-            if transport is not None:
-                transport.abort()
+        for link in list(self._links):
+            link.abort()
 
     def mend_signalling(self) -> None:
         self.signalling_cut = False
@@ -141,11 +139,13 @@ class BadNetwork:
                 return web.Response(status=error.status)
             downstream = web.WebSocketResponse(max_msg_size=0)
             await downstream.prepare(request)
-            self._sockets.add(downstream)
+            link = request.transport
+            assert link is not None
+            self._links.add(link)
             try:
                 await self._pump(upstream, downstream)
             finally:
-                self._sockets.discard(downstream)
+                self._links.discard(link)
                 await upstream.close()
             return downstream
 

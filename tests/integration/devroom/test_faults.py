@@ -50,9 +50,11 @@ async def test_a_broken_signalling_link_is_resumed(devroom: DevroomProcess, sing
         sid = ann.local.sid
         network.cut_signalling()
         await ann.next("reconnecting")
-        await ann.local.publish_data(b"meanwhile", reliable=True)
+        # it returns when the data is sent, which may be only when the link is back
+        sending = asyncio.create_task(ann.local.publish_data(b"meanwhile", reliable=True))
         network.mend_signalling()
         await ann.next("reconnected", within_s=8)
+        await sending
         assert ann.local.sid == sid
         (packet,) = await bob.next("data_received")
         assert packet.data == b"meanwhile"

@@ -163,7 +163,7 @@ async def test_an_unknown_voice_is_warned_of(client: httpx.AsyncClient) -> None:
     """Catches a start that fails for a voice."""
     answer = await client.post(START, json={"voiceId": "Zaphod"})
     assert answer.status_code == 200
-    assert "Ashley" in answer.json()["warning"]
+    assert "Dennis" in answer.json()["warning"]
 
 
 async def test_line_breaks_become_spaces(client: httpx.AsyncClient) -> None:
