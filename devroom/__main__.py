@@ -10,12 +10,13 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pydantic import SecretStr
 
 from devroom.errors import StartError
 from devroom.server import Devroom
-from devroom.settings import Settings
+from devroom.settings import Settings, Tls
 
 _CANNOT_START = 2
 
@@ -53,6 +54,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="who hears what happens in rooms (repeatable)",
     )
+    parser.add_argument(
+        "--webhook-cert",
+        type=Path,
+        metavar="FILE",
+        help="the certificate (PEM) to accept from them, whatever name it bears",
+    )
+    parser.add_argument(
+        "--tls-port", type=_port, default=0, help="HTTPS and wss, besides --port; 0: any"
+    )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="its certificate (PEM)")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="and the key of that")
     return parser
 
 
@@ -64,6 +76,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
             raise StartError(f"{name} is not set")
     if given.no_udp and given.no_tcp:
         raise StartError("--no-udp and --no-tcp leave no way for media")
+    if (given.tls_cert is None) != (given.tls_key is None):
+        raise StartError("--tls-cert and --tls-key go together")
     return Settings(
         api_key=environment["LIVEKIT_API_KEY"],
         api_secret=SecretStr(environment["LIVEKIT_API_SECRET"]),
@@ -73,6 +87,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         tcp_port=None if given.no_tcp else given.tcp_port,
         advertised=tuple(given.advertise),
         webhook_urls=tuple(given.webhook_url),
+        webhook_cert=given.webhook_cert,
+        tls=given.tls_cert and Tls(given.tls_port, given.tls_cert, given.tls_key),
     )
 
 

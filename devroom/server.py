@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Generator, Sequence
 
@@ -22,11 +23,11 @@ from devroom.errors import StartError
 from devroom.ice import IceSockets
 from devroom.participant import Media
 from devroom.rooms import Rooms
-from devroom.settings import Settings
+from devroom.settings import Settings, Tls
 from devroom.signalling import Signalling
 from devroom.tokens import Keys
 from devroom.twirp import Twirp
-from devroom.webhooks import Notifier, WebhookServer
+from devroom.webhooks import Notifier, WebhookServer, trust_only
 
 _LOGGER = logging.getLogger(__name__)
 _MAX_REQUEST_LINE = 256 * 1024
@@ -88,6 +89,11 @@ class Devroom:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._socket = _bound(settings.host, settings.port)
+        self._tls_socket = None
+        if settings.tls is not None:
+            _check(settings.tls)
+            self._tls_socket = _bound(settings.host, settings.tls.port)
+        self._webhook_trust = trust_only(settings.webhook_cert) if settings.webhook_cert else None
         self._ice = IceSockets(
             settings.advertised or _addresses(settings.host),
             settings.udp_port,
@@ -110,7 +116,7 @@ class Devroom:
         async with contextlib.AsyncExitStack() as stack:
             hooks = [
                 await stack.enter_async_context(
-                    WebhookServer(url, keys, settings.bounds.webhook_backlog)
+                    WebhookServer(url, keys, settings.bounds.webhook_backlog, self._webhook_trust)
                 )
                 for url in settings.webhook_urls
             ]
@@ -118,12 +124,19 @@ class Devroom:
             await self._ice.serve()
             stack.callback(self._ice.close)
             self._take_signals()
-            server = self._http_server(rooms, keys)
+            app = self._app(rooms, keys)
+            servers = [(self._http_server(app), self._socket)]
+            if self._tls_socket is not None:
+                servers.append((self._http_server(app, settings.tls), self._tls_socket))
             clock = asyncio.create_task(rooms.run())
-            serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+            serving = [
+                asyncio.create_task(server.serve(sockets=[bound])) for server, bound in servers
+            ]
             stopping = asyncio.create_task(self._stopping.wait())
             _LOGGER.info("devroom listens on %s (%s)", self.url, self._ice)
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if self._tls_socket is not None:
+                _LOGGER.info("and by TLS on port %d", self._tls_socket.getsockname()[1])
+            await asyncio.wait({*serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             clock.cancel()
             stopping.cancel()
             try:
@@ -132,8 +145,9 @@ class Devroom:
                     await asyncio.gather(*(hook.drain() for hook in hooks))
             except TimeoutError:
                 _LOGGER.warning("not everything could be closed in order in time")
-            server.should_exit = True
-            await serving
+            for server, _ in servers:
+                server.should_exit = True
+            await asyncio.gather(*serving)
             await asyncio.gather(clock, stopping, return_exceptions=True)
 
     def _take_signals(self) -> None:
@@ -141,12 +155,12 @@ class Devroom:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
 
-    def _http_server(self, rooms: Rooms, keys: Keys) -> _HttpServer:
+    def _app(self, rooms: Rooms, keys: Keys) -> Starlette:
         settings = self._settings
         media = Media(self._ice.registry)
         signalling = Signalling(rooms, keys, media, settings.bounds, settings.timing)
         twirp = Twirp(rooms, keys, settings.bounds.request_body_bytes)
-        app = Starlette(
+        return Starlette(
             routes=[Route("/", _alive), *signalling.routes(), *twirp.routes()],
             middleware=[
                 Middleware(AccessLog),
@@ -155,6 +169,9 @@ class Devroom:
                 ),
             ],
         )
+
+    def _http_server(self, app: Starlette, tls: Tls | None = None) -> _HttpServer:
+        settings = self._settings
         # A first offer travels in the query of `/rtc/v1`: longer than a header line may be.
         websockets.http11.MAX_LINE_LENGTH = _MAX_REQUEST_LINE
         logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
@@ -172,6 +189,8 @@ class Devroom:
                 h11_max_incomplete_event_size=_MAX_REQUEST_LINE,
                 timeout_graceful_shutdown=1,
                 server_header=False,
+                ssl_certfile=tls.cert_file if tls else None,
+                ssl_keyfile=tls.key_file if tls else None,
             )
         )
 
@@ -182,6 +201,15 @@ def _bound(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+def _check(tls: Tls) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert_file, tls.key_file, "")
+    except OSError as error:
+        raise StartError(
+            f"not a certificate and its key: {tls.cert_file}, {tls.key_file}"
+        ) from error
 
 
 def _addresses(host: str) -> Sequence[str]:

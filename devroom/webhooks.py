@@ -7,8 +7,10 @@ event is counted as dropped, and so are events that find its queue full.
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -18,6 +20,7 @@ from livekit.protocol.models import ParticipantInfo, TrackInfo
 from livekit.protocol.models import Room as RoomInfo
 from livekit.protocol.webhook import WebhookEvent
 
+from devroom.errors import StartError
 from devroom.ids import new_sid
 from devroom.tokens import Keys
 
@@ -25,6 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 _CONTENT_TYPE = "application/webhook+json"
 _WAITS_S = (0.2, 1.0, 3.0)
 _TIMEOUT_S = 5.0
+_PEM_END = "-----END CERTIFICATE-----"
 
 
 class Sink(Protocol):
@@ -78,10 +82,27 @@ class Notifier:
             sink.send(event)
 
 
+def trust_only(cert_file: Path) -> ssl.SSLContext:
+    """Accept this very certificate, whatever name it bears, and no other. Raises StartError."""
+    try:
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # the first of the file: what follows are its issuers, who vouch for others too
+        own, end, _ = cert_file.read_text().partition(_PEM_END)
+        trust.load_verify_locations(cadata=own + end)
+    except (OSError, ValueError) as error:
+        raise StartError(f"not a certificate: {cert_file}") from error
+    trust.check_hostname = False
+    trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be an authority's
+    return trust
+
+
 class WebhookServer:
     """One server that hears events, and the queue of what it has not heard yet."""
 
-    def __init__(self, url: str, keys: Keys, backlog: int) -> None:
+    def __init__(
+        self, url: str, keys: Keys, backlog: int, trust: ssl.SSLContext | None = None
+    ) -> None:
+        self._trust = trust
         self._url = url
         self._keys = keys
         self._queue: asyncio.Queue[WebhookEvent] = asyncio.Queue(backlog)
@@ -139,7 +160,9 @@ class WebhookServer:
         """False is worth another try; an answer that refuses the event for good is not."""
         headers = {"Authorization": self._keys.sign_body(body), "Content-Type": _CONTENT_TYPE}
         try:
-            async with http.post(self._url, data=body, headers=headers) as response:
+            async with http.post(
+                self._url, data=body, headers=headers, ssl=self._trust or True
+            ) as response:
                 return response.status < 500 and response.status != 429
         except (aiohttp.ClientError, TimeoutError):
             return False

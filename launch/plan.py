@@ -39,6 +39,8 @@ class Embedded:
     redis_config: Path | None
     devroom_port: int | None
     """None where `LIVEKIT_URL` is set."""
+    devroom_tls_port: int | None = None
+    """None where there is no certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def make_plan(settings: LaunchSettings, embedded: Embedded, stages: StageChoice)
         command = (str(embedded.redis_server), str(embedded.redis_config))
         programs.append(Program("redis", command, priority=10))
     if embedded.devroom_port is not None:
-        programs.append(_devroom(settings, embedded.devroom_port))
+        programs.append(_devroom(settings, embedded.devroom_port, embedded.devroom_tls_port))
     if stages.recognition.local:
         programs.append(_python("recognizer", "agent.stages.local.recognizer_server", priority=20))
     if stages.speech.local:
@@ -87,7 +89,7 @@ def _celery(name: str, *arguments: str) -> Program:
     return Program(name, command, priority=40, stop_wait_s=10)
 
 
-def _devroom(settings: LaunchSettings, port: int) -> Program:
+def _devroom(settings: LaunchSettings, port: int, tls_port: int | None) -> Program:
     command = [sys.executable, "-m", "devroom", "--port", str(port)]
     command += ["--host", settings.devroom_host, "--udp-port", str(settings.devroom_udp_port)]
     if settings.devroom_tcp_port is not None:
@@ -95,7 +97,16 @@ def _devroom(settings: LaunchSettings, port: int) -> Program:
     if settings.devroom_advertise:
         command += ["--advertise", settings.devroom_advertise]
     command += ["--webhook-url", f"{settings.url}/api/livekit/webhook"]
+    if tls_port is not None:
+        # agents come in plain, from this machine; browsers that have an https page need wss
+        certificate, key = _absolute(settings.tls_cert_file), _absolute(settings.tls_key_file)
+        command += ["--tls-port", str(tls_port), "--tls-cert", certificate, "--tls-key", key]
+        command += ["--webhook-cert", certificate]
     return Program("devroom", tuple(command), priority=10)
+
+
+def _absolute(file: Path | None) -> str:
+    return str(file and file.absolute())
 
 
 def _taken(

@@ -1,9 +1,11 @@
 """Settings of the parts that are embedded when nobody configured others."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
+from agent.settings import PROJECT_ROOT
 from orchestrator.settings import Settings
 
 FreePort = Annotated[int, Field(ge=0, le=65_535)]
@@ -21,9 +23,12 @@ class LaunchSettings(Settings):
     redis_port: FreePort = 0
     devroom_host: str = "127.0.0.1"
     devroom_port: FreePort = 0
+    devroom_tls_port: FreePort = 0
     devroom_udp_port: FreePort = 0
     devroom_tcp_port: FreePort | None = None
     devroom_advertise: str = ""
+    log_dir: Path | None = None
+    """None: `logs` in the data folder. `-`: our own standard output."""
     start_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
 
     @property
@@ -35,6 +40,23 @@ class LaunchSettings(Settings):
     def rooms_are_embedded(self) -> bool:
         """Nobody set `LIVEKIT_URL`."""
         return not self.livekit_url
+
+    @property
+    def logs_to_stdout(self) -> bool:
+        """The programs' output is to be one stream."""
+        return self.log_dir == Path("-")
+
+    @property
+    def log_folder(self) -> Path:
+        """Where supervisord writes each program's output: to files, or to pipes of ours."""
+        if self.logs_to_stdout:
+            return self.run_dir / "log"
+        return PROJECT_ROOT / (self.log_dir or self.data_dir / "logs")
+
+    @property
+    def where_logs_are(self) -> str:
+        """For messages: what the programs said is …"""
+        return "above" if self.logs_to_stdout else f"in {self.log_folder}"
 
     @property
     def url(self) -> str:

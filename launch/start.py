@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from agent.settings import PROJECT_ROOT
 from agent.stages.choice import StageChoice, choose
 from agent.stages.errors import StageUnavailable
 from launch import embedded
+from launch.certificate import certified_name
 from launch.errors import LaunchError, StartFailed
+from launch.output import Tell, relayed
 from launch.plan import Embedded, Plan, make_plan
 from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
@@ -30,7 +32,6 @@ PR_SET_PDEATHSIG = 1
 FAST_STOP_S = 4.5
 """After Ctrl-C, how long the programs have before they are killed."""
 
-Tell = Callable[[str], None]
 Stop = asyncio.Future[signal.Signals]
 
 
@@ -42,6 +43,8 @@ class Machine:
     plan: Plan
     environment: Mapping[str, str]
     config: Path
+    url: str
+    """The page, by the name that its certificate was made for."""
 
 
 def main() -> int:
@@ -50,8 +53,8 @@ def main() -> int:
         settings = load_settings(LaunchSettings)
         warn_misspellings(os.environ, LaunchSettings, _complain)
         with embedded.only_instance(settings.data_dir):
-            machine = prepare(settings, choose(settings), print)
-            return asyncio.run(_run(machine, print))
+            machine = prepare(settings, choose(settings), _tell)
+            return asyncio.run(_run(machine, _tell))
     except (LaunchError, SettingsError, StageUnavailable) as error:
         _complain(str(error))
         return 2
@@ -62,11 +65,11 @@ def main() -> int:
 def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machine:
     """Claim ports, make the embedded parts and the index, write the configuration."""
     embedded.make_run_dir(settings.run_dir)
-    log_dir = settings.data_dir / "logs"
-    log_dir.mkdir(parents=True, exist_ok=True)
+    _make_log_folder(settings.log_folder)
     embedded.claim_port("PORT", settings.host, settings.port)
     environment = dict(os.environ)
     environment["RUN_DIR"] = str(settings.run_dir)
+    name = _use_certificate(settings, environment)
     parts = Embedded(None, None, None)
     if settings.redis_is_embedded:
         port = embedded.claim_port("REDIS_PORT", "127.0.0.1", settings.redis_port)
@@ -79,14 +82,57 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
         environment["LIVEKIT_URL"] = f"ws://{reachable(settings.devroom_host)}:{port}"
         environment["LIVEKIT_API_KEY"] = key.key
         environment["LIVEKIT_API_SECRET"] = key.secret
-        parts = Embedded(parts.redis_server, parts.redis_config, port)
+        tls_port = None
+        if settings.tls_cert_file is not None:
+            wanted = settings.devroom_tls_port
+            tls_port = embedded.claim_port("DEVROOM_TLS_PORT", settings.devroom_host, wanted)
+            reached_by = name or reachable(settings.devroom_host)
+            if not settings.livekit_public_url:
+                environment["LIVEKIT_PUBLIC_URL"] = f"wss://{reached_by}:{tls_port}"
+        parts = Embedded(parts.redis_server, parts.redis_config, port, tls_port)
     plan = make_plan(settings, parts, stages)
     config_path = settings.run_dir / "supervisord.conf"
-    text = render(plan, run_dir=settings.run_dir, log_dir=log_dir, directory=PROJECT_ROOT)
+    text = render(
+        plan,
+        run_dir=settings.run_dir,
+        log_dir=settings.log_folder,
+        directory=PROJECT_ROOT,
+        rotated=not settings.logs_to_stdout,
+    )
     embedded.write_private(config_path, text)
     for part, taken in plan.taken:
         tell(f"  {part:<12} {taken}")
-    return Machine(settings, plan, environment, config_path)
+    if _only_the_page_is_reachable(settings):
+        tell("  Browsers elsewhere reach the page, but no room: set DEVROOM_HOST as HOST is set.")
+    url = f"{settings.scheme}://{name or reachable(settings.host)}:{settings.port}"
+    return Machine(settings, plan, environment, config_path, url)
+
+
+def _use_certificate(settings: LaunchSettings, environment: dict[str, str]) -> str | None:
+    """Check the certificate, if any, and hand it on; the name that it was made for."""
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return None
+    environment["TLS_CERT_FILE"] = str(settings.tls_cert_file.absolute())
+    environment["TLS_KEY_FILE"] = str(settings.tls_key_file.absolute())
+    return certified_name(settings.tls_cert_file, settings.tls_key_file)
+
+
+def _only_the_page_is_reachable(settings: LaunchSettings) -> bool:
+    """Whether other machines reach the API, but not the embedded room server."""
+    if not settings.rooms_are_embedded or settings.livekit_public_url:
+        return False
+    return _is_loopback(settings.devroom_host) and not _is_loopback(settings.host)
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
+def _make_log_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LaunchError(f"LOG_DIR: cannot use {folder}: {error.strerror}") from error
 
 
 async def _run(machine: Machine, tell: Tell) -> int:
@@ -98,6 +144,15 @@ async def _run(machine: Machine, tell: Tell) -> int:
         arguments = ["index"] if module == "agent.knowledge" else []
         if not await _first(_preparation(machine, module, arguments), stop):
             return 0
+    with contextlib.ExitStack() as stack:
+        if machine.settings.logs_to_stdout:
+            names = ["supervisord", *(program.name for program in machine.plan.programs)]
+            stack.enter_context(relayed(machine.settings.log_folder, names, tell))
+        return await _supervise(machine, stop, began, tell)
+
+
+async def _supervise(machine: Machine, stop: Stop, began: float, tell: Tell) -> int:
+    """Run all programs until they are told to stop, or end by themselves."""
     supervisord = await _start_supervisord(machine)
     exited = asyncio.create_task(supervisord.wait())
     try:
@@ -105,11 +160,13 @@ async def _run(machine: Machine, tell: Tell) -> int:
         await _any(ready, exited, stop)
         if ready.done() and not stop.done():
             ready.result()
-            tell(f"Majlis is ready after {time.monotonic() - began:.1f} s: {machine.settings.url}")
+            tell(f"Majlis is ready after {time.monotonic() - began:.1f} s: {machine.url}")
             await _any(exited, stop)
         ready.cancel()
         if not stop.done():
-            raise StartFailed(f"supervisord ended by itself; see {machine.settings.data_dir}/logs")
+            raise StartFailed(
+                f"supervisord ended by itself; its log is {machine.settings.where_logs_are}"
+            )
         return 0
     finally:
         fast = not stop.done() or stop.result() is signal.SIGINT
@@ -171,7 +228,7 @@ async def _until_ready(machine: Machine) -> None:
             down = ", ".join(f"{p.name} {p.state}" for p in programs if p.state != "RUNNING")
             raise StartFailed(
                 f"Not ready after {settings.start_timeout_seconds:.0f} s: {waiting_for}; programs "
-                f"not running: {down or 'none'}. Their logs are in {settings.data_dir / 'logs'}."
+                f"not running: {down or 'none'}. Their logs are {settings.where_logs_are}."
             )
         await asyncio.sleep(0.1)
 
@@ -236,6 +293,10 @@ def _settle(future: Stop, number: signal.Signals) -> None:
 def _die_with_parent() -> None:
     """In the child: be told to stop when our parent is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def _complain(line: str) -> None:

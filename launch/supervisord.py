@@ -10,8 +10,14 @@ from launch.plan import Plan, Program
 from orchestrator.monitoring.supervisord import control_socket
 
 
-def render(plan: Plan, *, run_dir: Path, log_dir: Path, directory: Path) -> str:
-    """The whole file, for `supervisord -n -c`; `directory` is where the programs run."""
+def render(
+    plan: Plan, *, run_dir: Path, log_dir: Path, directory: Path, rotated: bool = True
+) -> str:
+    """The whole file, for `supervisord -n -c`; `directory` is where the programs run.
+
+    Without `rotated` the logs are pipes: nothing can be measured, renamed or read again.
+    """
+    max_size = "10MB" if rotated else "0"
     head = f"""\
 [supervisord]
 nodaemon=true
@@ -19,9 +25,9 @@ silent=true
 directory={_escaped(str(directory))}
 pidfile={_escaped(str(run_dir / "supervisord.pid"))}
 logfile={_escaped(str(log_dir / "supervisord.log"))}
-logfile_maxbytes=10MB
+logfile_maxbytes={max_size}
 logfile_backups=2
-childlogdir={_escaped(str(log_dir))}
+childlogdir={_escaped(str(run_dir))}
 
 [unix_http_server]
 file={_escaped(str(control_socket(run_dir)))}
@@ -33,10 +39,10 @@ serverurl=unix://{_escaped(str(control_socket(run_dir)))}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
-    return head + "".join(_program(program, log_dir) for program in plan.programs)
+    return head + "".join(_program(program, log_dir, max_size) for program in plan.programs)
 
 
-def _program(program: Program, log_dir: Path) -> str:
+def _program(program: Program, log_dir: Path, max_size: str) -> str:
     environment = ",".join(f'{k}="{_escaped(v)}"' for k, v in program.environment.items())
     return f"""
 [program:{program.name}]
@@ -49,7 +55,7 @@ startretries=1000
 stopsignal=TERM
 stopwaitsecs={program.stop_wait_s}
 stdout_logfile={_escaped(str(log_dir / f"{program.name}.log"))}
-stdout_logfile_maxbytes=10MB
+stdout_logfile_maxbytes={max_size}
 stdout_logfile_backups=2
 redirect_stderr=true
 """
