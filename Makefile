@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: run page test check unit integration acceptance browser test-rooms bench-start requirements clean
+.PHONY: run page test check unit integration acceptance browser test-rooms bench-start image-check requirements clean
 
 run: $(VENV)/.run page
 	@exec $(BIN)/python run.py
@@ -31,10 +31,10 @@ unit: $(VENV)/.dev frontend/node_modules/.installed
 	$(BIN)/pytest -q tests/unit tests/evaluation
 	cd frontend && npm test --silent
 
-integration: $(VENV)/.dev
+integration: $(VENV)/.dev page
 	$(BIN)/pytest -q tests/integration tests/rooms
 
-acceptance: $(VENV)/.dev
+acceptance: $(VENV)/.dev page
 	$(BIN)/pytest -q tests/acceptance
 
 # The page in real Chromium; without one these tests are left out, and pytest says so.
@@ -67,6 +67,11 @@ frontend/dist/index.html: frontend/node_modules/.installed $(PAGE_SOURCES)
 	@echo "Building the page."
 	cd frontend && npm run --silent build
 	@touch $@
+
+# The container image, step by step in an empty Debian root, without Docker; as root. For a machine
+# that reaches its registries in its own way: IMAGE_CHECK="--bind FILE:PATH --env NAME=VALUE".
+image-check:
+	$(PYTHON) -m deploy.try_image $(IMAGE_CHECK)
 
 requirements: $(VENV)/.dev
 	$(BIN)/pip-compile -q --strip-extras --no-emit-find-links --no-emit-index-url -o requirements.txt pyproject.toml

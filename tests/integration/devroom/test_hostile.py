@@ -5,6 +5,7 @@ import gzip
 import os
 import socket
 import struct
+from contextlib import suppress
 
 import aiohttp
 import httpx
@@ -90,7 +91,8 @@ async def test_a_message_too_large_ends_only_its_connection(devroom: DevroomProc
         RawClient(devroom.server, "r", "eve") as eve,
     ):
         await eve.next("join")
-        await eve.socket.send_bytes(bytes(2_000_000))
+        with suppress(ConnectionError):  # it may hang up before all of it is sent
+            await eve.socket.send_bytes(bytes(2_000_000))
         while (await asyncio.wait_for(eve.socket.receive(), 5)).type is aiohttp.WSMsgType.BINARY:
             pass
         await ann.send(SignalRequest(ping=1))
