@@ -1,0 +1,86 @@
+"""PCM into chunks that a client can play one by one."""
+
+import asyncio
+import io
+import struct
+from typing import TYPE_CHECKING, Protocol, assert_never, cast
+
+from orchestrator.gateway.audio.pcm import SAMPLE_BYTES, Pcm
+from orchestrator.gateway.audio.recognise import OutputFormat
+
+if TYPE_CHECKING:
+    from av import AudioStream
+
+MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+"""What MP3 knows."""
+
+MP3_BITS_PER_SECOND = 64_000
+
+
+class Encoder(Protocol):
+    """Turns PCM into one client's format."""
+
+    async def encode(self, pcm: Pcm) -> bytes:
+        """One chunk, complete and playable by itself, of the same length as `pcm`."""
+
+
+def make_encoder(output: OutputFormat) -> Encoder:
+    """An encoder of this format; it is cheap, and has no state between chunks."""
+    match output:
+        case OutputFormat.PCM:
+            return _PcmEncoder()
+        case OutputFormat.WAV:
+            return _WavEncoder()
+        case OutputFormat.MP3:
+            return _Mp3Encoder()
+    assert_never(output)
+
+
+class _PcmEncoder:
+    async def encode(self, pcm: Pcm) -> bytes:
+        return pcm.samples
+
+
+class _WavEncoder:
+    async def encode(self, pcm: Pcm) -> bytes:
+        return wav(pcm)
+
+
+class _Mp3Encoder:
+    async def encode(self, pcm: Pcm) -> bytes:
+        return await asyncio.to_thread(mp3, pcm)
+
+
+def wav(pcm: Pcm) -> bytes:
+    """A whole WAV file."""
+    size = len(pcm.samples)
+    fmt = struct.pack(
+        "<HHIIHH", 1, 1, pcm.rate_hz, pcm.rate_hz * SAMPLE_BYTES, SAMPLE_BYTES, SAMPLE_BYTES * 8
+    )
+    return (
+        struct.pack("<4sI4s4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", len(fmt))
+        + fmt
+        + struct.pack("<4sI", b"data", size)
+        + pcm.samples
+    )
+
+
+def mp3(pcm: Pcm) -> bytes:
+    """A whole MP3 file, whose header says how much of its first and last frame is not to be heard.
+
+    It takes some milliseconds a second of audio.
+    """
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp3", options={"id3v2_version": "0"}) as container:
+        stream = cast(
+            "AudioStream", container.add_stream("libmp3lame", rate=pcm.rate_hz, layout="mono")
+        )
+        stream.bit_rate = MP3_BITS_PER_SECOND
+        frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm.samples) // SAMPLE_BYTES)
+        frame.sample_rate = pcm.rate_hz
+        frame.planes[0].update(pcm.samples)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
