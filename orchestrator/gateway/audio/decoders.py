@@ -7,20 +7,19 @@ call that brought the bytes.
 import asyncio
 import importlib
 import math
-from typing import Final, Protocol
+from typing import Protocol
 
 from orchestrator.gateway.audio.pcm import SAMPLE_BYTES, AudioTooLong, Pcm, UnreadableAudio
 from orchestrator.gateway.audio.reader import Reader
 from orchestrator.gateway.audio.recognise import InputFormat
 from orchestrator.gateway.audio.resample import Resampler
+from orchestrator.gateway.audio.wav import WavFormat, WavHead
 
 RATE_HZ = 16_000
 """What recognisers hear."""
 
 LONGEST_FRAME_S = 60.0
 """No single frame may hold more audio than this, whatever the whole may."""
-
-_LAYOUTS: Final = {1: "mono", 2: "stereo"}
 
 
 class Decoder(Protocol):
@@ -53,7 +52,9 @@ def make_decoder(
     """
     budget = _Budget(limit_s, rate_hz)
     if source is InputFormat.PCM:
-        return _PcmDecoder(rate_hz, source_rate_hz, source_channels, budget)
+        return _PcmDecoder(WavFormat("s16", source_channels, source_rate_hz), rate_hz, budget)
+    if source is InputFormat.WAV:
+        return _WavDecoder(rate_hz, budget)
     return _ContainerDecoder(source, rate_hz, budget)
 
 
@@ -78,20 +79,16 @@ class _Budget:
 
 
 class _PcmDecoder:
-    def __init__(
-        self, rate_hz: int, source_rate_hz: int, source_channels: int, budget: _Budget
-    ) -> None:
+    def __init__(self, source: WavFormat, rate_hz: int, budget: _Budget) -> None:
+        self._source = source
         self._rate_hz = rate_hz
-        self._source_rate_hz = source_rate_hz
-        self._layout = _LAYOUTS[source_channels]
-        self._stride = SAMPLE_BYTES * source_channels
         self._budget = budget
         self._odd = b""
         self._resampler: Resampler | None = None
 
     async def feed(self, data: bytes) -> Pcm:
         data = self._odd + data if self._odd else data
-        whole = len(data) - len(data) % self._stride
+        whole = len(data) - len(data) % self._source.stride
         data, self._odd = data[:whole], data[whole:]
         return self._counted(await self._converted(data))
 
@@ -108,12 +105,40 @@ class _PcmDecoder:
         return Pcm(samples, self._rate_hz)
 
     async def _converted(self, data: bytes) -> bytes:
-        if not data or (self._source_rate_hz == self._rate_hz and self._layout == "mono"):
+        source = self._source
+        if not data or source == WavFormat("s16", 1, self._rate_hz):
             return data
         if self._resampler is None:
             await asyncio.to_thread(importlib.import_module, "av")
             self._resampler = Resampler(self._rate_hz)
-        return self._resampler.push_s16(data, self._source_rate_hz, self._layout)
+        return self._resampler.push_packed(
+            data, source.sample_format, source.channels, source.rate_hz
+        )
+
+
+class _WavDecoder:
+    def __init__(self, rate_hz: int, budget: _Budget) -> None:
+        self._rate_hz = rate_hz
+        self._budget = budget
+        self._head = WavHead()
+        self._samples: _PcmDecoder | None = None
+
+    async def feed(self, data: bytes) -> Pcm:
+        if self._samples is None:
+            data = self._head.feed(data)
+            if self._head.format is None:
+                return Pcm(b"", self._rate_hz)
+            self._samples = _PcmDecoder(self._head.format, self._rate_hz, self._budget)
+        return await self._samples.feed(data)
+
+    async def finish(self) -> Pcm:
+        if self._samples is None:
+            raise UnreadableAudio("There is no sound in this WAV.")
+        return await self._samples.finish()
+
+    def close(self) -> None:
+        if self._samples is not None:
+            self._samples.close()
 
 
 class _ContainerDecoder:

@@ -2,11 +2,11 @@
 
 import asyncio
 import io
-import struct
 from typing import TYPE_CHECKING, Protocol, assert_never, cast
 
 from orchestrator.gateway.audio.pcm import SAMPLE_BYTES, Pcm
 from orchestrator.gateway.audio.recognise import OutputFormat
+from orchestrator.gateway.audio.wav import wav
 
 if TYPE_CHECKING:
     from av import AudioStream
@@ -49,20 +49,6 @@ class _WavEncoder:
 class _Mp3Encoder:
     async def encode(self, pcm: Pcm) -> bytes:
         return await asyncio.to_thread(mp3, pcm)
-
-
-def wav(pcm: Pcm) -> bytes:
-    """A whole WAV file."""
-    size = len(pcm.samples)
-    fmt = struct.pack(
-        "<HHIIHH", 1, 1, pcm.rate_hz, pcm.rate_hz * SAMPLE_BYTES, SAMPLE_BYTES, SAMPLE_BYTES * 8
-    )
-    return (
-        struct.pack("<4sI4s4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", len(fmt))
-        + fmt
-        + struct.pack("<4sI", b"data", size)
-        + pcm.samples
-    )
 
 
 def mp3(pcm: Pcm) -> bytes:

@@ -9,11 +9,13 @@ import contextlib
 import io
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.gateway.audio.boxes import BoxCutter
 from orchestrator.gateway.audio.pcm import AudioError, UnreadableAudio
 from orchestrator.gateway.audio.recognise import InputFormat
 from orchestrator.gateway.audio.resample import Resampler
@@ -38,18 +40,13 @@ OPTIONS: Final = {"probesize": "2048", "analyzeduration": "0"}
 BUFFER_BYTES = 512
 
 DEMUXERS: Final = {
-    InputFormat.WAV: ("wav", {"max_size": "1024"}),
-    InputFormat.WEBM: ("matroska", {}),
-    InputFormat.OGG: ("ogg", {}),
-    InputFormat.MP4: ("mp4", {}),
-    InputFormat.MP3: ("mp3", {}),
+    InputFormat.WEBM: "matroska",
+    InputFormat.OGG: "ogg",
+    InputFormat.MP4: "mp4",
+    InputFormat.MP3: "mp3",
 }
 
-CODECS: Final = frozenset(
-    {"opus", "libopus", "vorbis", "aac", "mp3", "mp3float", "flac", "alac"}
-    | {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "pcm_f32le", "pcm_f64le"}
-    | {"pcm_alaw", "pcm_mulaw"}
-)
+CODECS: Final = frozenset({"opus", "libopus", "vorbis", "aac", "mp3", "mp3float", "flac", "alac"})
 """What browsers and recorders write; FFmpeg's other decoders are not for strangers."""
 
 
@@ -76,7 +73,8 @@ class Reader:
         self._over = False
         # what follows is the thread's own
         self._turn: _Turn | None = None
-        self._unread = io.BytesIO()
+        self._unread: deque[io.BytesIO] = deque()
+        self._boxes = BoxCutter() if source is InputFormat.MP4 else None
         self._at_end = False
         self._samples = bytearray()
         self._unheard_bytes = 0
@@ -109,11 +107,16 @@ class Reader:
 
     def read(self, size: int) -> bytes:
         """FFmpeg asks for bytes; none mean the end."""
-        while not (part := self._unread.read(size)) and not self._at_end:
+        while True:
+            while self._unread:
+                if part := self._unread[0].read(size):
+                    return part
+                self._unread.popleft()
+            if self._at_end:
+                return b""
             self._answer(bytes(self._samples))
             self._samples.clear()
             self._next_turn()
-        return part
 
     def _next_turn(self) -> None:
         self._turn = self._turns.get()
@@ -121,10 +124,15 @@ class Reader:
             raise _GivenUp
         data = self._turn.data
         self._at_end = data is None
-        self._unread = io.BytesIO(data or b"")
+        self._unread.extend(map(io.BytesIO, self._parts(data)))
         self._unheard_bytes += len(data or b"")
         if self._unheard_bytes > LONGEST_SILENCE_BYTES:
             raise UnreadableAudio("There is no sound in this audio.")
+
+    def _parts(self, data: bytes | None) -> list[bytes]:
+        if self._boxes is not None:
+            return self._boxes.rest() if data is None else self._boxes.cut(data)
+        return [data] if data else []
 
     def _answer(self, answer: bytes | AudioError) -> None:
         turn, self._turn = self._turn, None
@@ -156,12 +164,11 @@ class Reader:
     def _decode(self) -> None:
         import av
 
-        demuxer, options = DEMUXERS[self._source]
         with av.open(
             self,
             "r",
-            format=demuxer,
-            options=OPTIONS | options,
+            format=DEMUXERS[self._source],
+            options=dict(OPTIONS),
             metadata_errors="ignore",
             buffer_size=BUFFER_BYTES,
         ) as container:

@@ -1,13 +1,15 @@
 """Any PCM into mono PCM16 at one rate, continuously."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from orchestrator.gateway.audio.pcm import SAMPLE_BYTES
 
 if TYPE_CHECKING:
     from av import AudioFrame
     from av.filter import Graph
+
+LAYOUTS: Final = {1: "mono", 2: "stereo"}
 
 
 class Resampler:
@@ -33,12 +35,14 @@ class Resampler:
         self._graph.push(frame)
         return before + b"".join(_pull(self._graph))
 
-    def push_s16(self, samples: bytes, rate_hz: int, layout: str) -> bytes:
-        """The same of interleaved s16le samples."""
-        from av import AudioFrame
+    def push_packed(self, samples: bytes, sample_format: str, channels: int, rate_hz: int) -> bytes:
+        """The same of interleaved samples, whole ones, in a packed format of FFmpeg's naming."""
+        from av import AudioFormat, AudioFrame
 
-        count = len(samples) // (SAMPLE_BYTES * (2 if layout == "stereo" else 1))
-        frame = AudioFrame(format="s16", layout=layout, samples=count)
+        size = AudioFormat(sample_format).bytes * channels
+        frame = AudioFrame(
+            format=sample_format, layout=LAYOUTS[channels], samples=len(samples) // size
+        )
         frame.sample_rate = rate_hz
         frame.planes[0].update(samples)
         return self.push(frame)
