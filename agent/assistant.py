@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from livekit import rtc
-from livekit.agents import Agent, FlushSentinel, ModelSettings, llm
+from livekit.agents import Agent, FlushSentinel, ModelSettings, StopResponse, llm
 from livekit.agents.voice.io import TimedString
 
 from agent.job import Source
 from agent.knowledge.context import passages_message
 from agent.knowledge.errors import KnowledgeError
 from agent.knowledge.retrieval import Retrieval
+from agent.narration import Narration, narrate
 
 CITE_TIMEOUT_S = 0.5
 """How long an answer's first sound waits for its sources to be sent."""
@@ -40,6 +41,9 @@ class NoDocuments:
 Cite = Callable[[str, tuple[Source, ...]], Awaitable[None]]
 """Publishes what the answer to a question (its message's id) rests on; may be nothing."""
 
+NewNarration = Callable[[], Narration]
+"""Who is to hear of the answer that begins now."""
+
 
 @dataclass(slots=True)
 class _Question:
@@ -53,9 +57,16 @@ class Assistant(Agent):
     """Answers from documents. What an answer rests on is published before it can be heard."""
 
     def __init__(
-        self, *, instructions: str, chat_ctx: llm.ChatContext, retriever: Retriever, cite: Cite
+        self,
+        *,
+        instructions: str,
+        chat_ctx: llm.ChatContext,
+        retriever: Retriever,
+        cite: Cite,
+        new_narration: NewNarration | None = None,
     ) -> None:
         super().__init__(instructions=instructions, chat_ctx=chat_ctx)
+        self._new_narration = new_narration
         self._retriever = retriever
         self._cite = cite
         self._questions: dict[str, _Question] = {}
@@ -68,6 +79,13 @@ class Assistant(Agent):
     def committed(self, question_id: str) -> None:
         """The question is part of the conversation now: its answer will be heard."""
         self._publish(question_id)
+
+    async def on_user_turn_completed(
+        self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage
+    ) -> None:
+        """A turn in which nothing was said is not answered."""
+        if not (new_message.text_content or "").strip():
+            raise StopResponse
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
@@ -92,8 +110,17 @@ class Assistant(Agent):
     ) -> AsyncIterator[rtc.AudioFrame]:
         """Speak, once the sources are out."""
         await self._published()
-        async for frame in Agent.default.tts_node(self, text, model_settings):
+        async for frame in self._speech(text, model_settings):
             yield frame
+
+    def _speech(
+        self, text: AsyncIterable[str], model_settings: ModelSettings
+    ) -> AsyncIterable[rtc.AudioFrame]:
+        synthesizer = self.session.tts
+        if self._new_narration is None or synthesizer is None:
+            return Agent.default.tts_node(self, text, model_settings)
+        options = self.session.conn_options.tts_conn_options
+        return narrate(text, synthesizer, self._new_narration(), conn_options=options)
 
     async def transcription_node(
         self, text: AsyncIterable[str | TimedString], model_settings: ModelSettings

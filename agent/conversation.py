@@ -9,6 +9,8 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -27,7 +29,7 @@ from livekit.agents import (
 from livekit.agents.voice.room_io import RoomOptions
 from livekit.agents.voice.turn import TurnDetectionMode, TurnHandlingOptions
 
-from agent.assistant import Assistant, Retriever
+from agent.assistant import Assistant, NewNarration, Retriever
 from agent.job import AgentState, Job, Role, Source, Turn
 from agent.phrases import phrases
 from agent.settings import AgentSettings
@@ -70,6 +72,23 @@ class Entry:
     options: RoomOptions
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a conversation is held; by default as in a room."""
+
+    manual_turns: bool = False
+    """The user says when a turn is over (`commit`); else it is found by listening."""
+    new_narration: NewNarration | None = None
+    """Who hears of each answer sentence by sentence; its audio is then marked."""
+    stage_failed: Callable[[str], None] | None = None
+    """Is told of a stage that failed for good, in place of an apology to the user."""
+    detector_executor: Executor | None = None
+    """Where the voice detector runs; else in a thread of this conversation's own."""
+
+
+IN_A_ROOM = Manner()
+
+
 class Conversation:
     """The session of a job. `start`, then `open` when the user can hear, then `aclose`."""
 
@@ -80,8 +99,10 @@ class Conversation:
         stages: Stages,
         retriever: Retriever,
         listener: Listener,
+        manner: Manner = IN_A_ROOM,
     ) -> None:
         self._job = job
+        self._manner = manner
         self._phrases = phrases(job.language)
         self._listener = listener
         self._failures = 0
@@ -94,13 +115,15 @@ class Conversation:
             chat_ctx=_chat_context(job.history),
             retriever=retriever,
             cite=listener.cite,
+            new_narration=manner.new_narration,
         )
+        detects = stages.stt is not None and not manner.manual_turns
         self.session: AgentSession[None] = AgentSession(
             stt=stages.stt or NOT_GIVEN,
-            vad=inference.VAD(model="silero") if stages.stt is not None else None,
+            vad=_detector(manner) if detects else None,
             llm=stages.llm,
-            tts=stages.tts,
-            turn_handling=turn_handling(settings, hears=stages.stt is not None),
+            tts=stages.tts or NOT_GIVEN,
+            turn_handling=turn_handling(settings, hears=detects),
             # it would deafen the agent for the first seconds of its first answer
             aec_warmup_duration=None,
             user_away_timeout=None,
@@ -137,6 +160,22 @@ class Conversation:
             return
         self.session.interrupt()
         self.session.generate_reply(user_input=text)
+
+    async def commit(self, *, timeout_s: float) -> str:
+        """The user's turn is over, all of its audio is in: what was said; empty: nothing.
+
+        It is answered, unless it is empty. `timeout_s` bounds the wait for the last words.
+        """
+        self.session.input.set_audio_enabled(False)  # only then is silence added where it is needed
+        try:
+            return (await self.session.commit_user_turn(transcript_timeout=timeout_s)).strip()
+        finally:
+            self.session.input.set_audio_enabled(True)
+
+    def forget_turn(self) -> None:
+        """What was heard since the last turn is no turn; the recogniser begins afresh."""
+        with contextlib.suppress(RuntimeError):
+            self.session.clear_user_turn()
 
     def cut_off(self) -> None:
         """The user cannot hear any more: what they have heard so far is the turn."""
@@ -210,6 +249,10 @@ class Conversation:
         if getattr(event.error, "recoverable", True) or self._closing:
             return
         stage = str(getattr(event.error, "type", "stage_error"))
+        if self._manner.stage_failed is not None:
+            _log.error("stage failed", extra={"stage": stage})
+            self._manner.stage_failed(stage)
+            return
         self._failures += 1
         _log.error("stage failed", extra={"stage": stage, "failures": self._failures})
         if self._failures >= MAX_FAILED_ANSWERS:
@@ -224,8 +267,14 @@ class Conversation:
 
 def turn_handling(settings: AgentSettings, *, hears: bool) -> TurnHandlingOptions:
     """When a turn ends, and what interrupts the agent."""
+    if not hears:
+        return {
+            "turn_detection": "manual",
+            "endpointing": {"min_delay": 0.0, "max_delay": 0.0},
+            "interruption": {"enabled": True},
+        }
     options: TurnHandlingOptions = {
-        "turn_detection": _turn_detection(settings) if hears else "manual",
+        "turn_detection": _turn_detection(settings),
         "interruption": {"enabled": True, "mode": "vad", "min_duration": INTERRUPTION_S},
         "preemptive_generation": {"enabled": True},
     }
@@ -233,6 +282,10 @@ def turn_handling(settings: AgentSettings, *, hears: bool) -> TurnHandlingOption
         longest = settings.silence_duration_seconds
         options["endpointing"] = {"min_delay": min(0.3, longest), "max_delay": longest}
     return options
+
+
+def _detector(manner: Manner) -> inference.VAD:
+    return inference.VAD(model="silero", executor=manner.detector_executor)
 
 
 def _instructions(job: Job) -> str:
