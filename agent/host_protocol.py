@@ -13,6 +13,16 @@ from pydantic import Field, TypeAdapter
 from agent.job import Job
 
 MAX_LINE_BYTES = 1 << 20
+BEAT_S = 1.0
+"""How often a host tells its watchers, and Redis, that it lives."""
+HOSTS_KEY = "majlis:hosts"
+"""Redis set of the names of hosts that ever had a status, so that nobody scans for them."""
+STATUS_TTL_S = 6
+
+
+def status_key(host: str) -> str:
+    """Name of a host's status in Redis, a JSON `HostStatus` that lives for `STATUS_TTL_S`."""
+    return f"majlis:host:{host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,8 @@ class End:
 
     session_id: str
     grace_s: float = 2.0
+    fence: int | None = None
+    """Where it is given: only an agent under this fence or an older one."""
     op: Literal["end"] = "end"
 
 
@@ -52,13 +64,33 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Say on this connection whether a job would be taken: now, when that changes, and every
+    `BEAT_S` seconds, so that a host that hangs is noticed."""
+
+    op: Literal["watch"] = "watch"
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
-    """Take no more jobs; exit when the running ones are over."""
+    """Take no more jobs until `Resume`, not after a restart either.
+
+    Those that run go on, for as long as a drain may take. SIGTERM drains too, and then exits.
+    """
 
     op: Literal["drain"] = "drain"
 
 
-HostRequest = Annotated[Spawn | End | Prewarm | Status | Drain, Field(discriminator="op")]
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Take jobs again after `Drain`."""
+
+    op: Literal["resume"] = "resume"
+
+
+HostRequest = Annotated[
+    Spawn | End | Prewarm | Status | Watch | Drain | Resume, Field(discriminator="op")
+]
 
 
 class Refusal(StrEnum):
@@ -81,6 +113,8 @@ class RunningAgent:
     pid: int
     started_at: float
     """Unix time in seconds."""
+    ending: bool = False
+    """It was told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +144,27 @@ class HostStatus:
     """Agents that are ready and have no job."""
     capacity: int
     draining: bool
+    at: float = 0.0
+    """When this was so, in Unix seconds."""
+    free: int = 0
+    """How many more jobs it would take now."""
+    burst: int = 0
+    """The most jobs that came at once (`agent.host.pool`), lately."""
+    pool_size: int = 0
+    pool_max: int = 0
+    """Between which the number of idle agents may be chosen."""
     result: Literal["status"] = "status"
 
 
-HostReply = Annotated[Done | Refused | HostStatus, Field(discriminator="result")]
+@dataclass(frozen=True, slots=True)
+class Vacancy:
+    """Answer to `Watch`, again and again: how many more jobs it would take."""
+
+    free: int
+    result: Literal["vacancy"] = "vacancy"
+
+
+HostReply = Annotated[Done | Refused | HostStatus | Vacancy, Field(discriminator="result")]
 
 REQUEST_CODEC: TypeAdapter[HostRequest] = TypeAdapter(HostRequest)
 REPLY_CODEC: TypeAdapter[HostReply] = TypeAdapter(HostReply)

@@ -81,6 +81,8 @@ class AgentSettings(BaseSettings):
     agent_host_name: str = ""
     """Empty: the machine's host name."""
     agent_pool_size: Annotated[int, Field(ge=0, le=100)] = 2
+    agent_pool_max: Annotated[int, Field(ge=0, le=100)] = 8
+    """Up to which number of idle agents recent demand may raise the pool."""
     max_agents_per_host: Annotated[int, Field(ge=1, le=10_000)] = 100
     agent_lease_seconds: Seconds = 15.0
     drain_timeout_seconds: Seconds = 600.0

@@ -65,7 +65,7 @@ def listening(path: Path) -> Iterator[socket.socket]:
     """The socket that clients of the host connect to."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
-        listener.listen(128)
+        listener.listen(512)
         listener.setblocking(False)
         try:
             yield listener
@@ -105,6 +105,7 @@ def _serve(settings: AgentSettings) -> None:
             name=name,
             capacity=settings.max_agents_per_host,
             pool_size=settings.agent_pool_size,
+            pool_max=max(settings.agent_pool_size, settings.agent_pool_max),
             drain_timeout_s=settings.drain_timeout_seconds,
             listener=listener,
             records=Records(settings.run_dir / "agents"),

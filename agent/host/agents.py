@@ -52,6 +52,11 @@ class Agents:
     def __len__(self) -> int:
         return len(self._by_pid)
 
+    @property
+    def free(self) -> int:
+        """For how many more sessions there is room."""
+        return max(0, self.capacity - len(self._current))
+
     def all(self) -> tuple[Agent, ...]:
         """Every process that lives, those that are being ended and killed too."""
         return tuple(self._by_pid.values())
@@ -59,7 +64,7 @@ class Agents:
     def running(self) -> tuple[RunningAgent, ...]:
         """The agents as the host's status tells of them."""
         return tuple(
-            RunningAgent(agent.session_id, agent.fence, agent.pid, agent.started_at)
+            RunningAgent(agent.session_id, agent.fence, agent.pid, agent.started_at, agent.ending)
             for agent in self._by_pid.values()
             if not agent.superseded
         )
@@ -84,7 +89,7 @@ class Agents:
         ended = self._ended.get(job.session_id, 0)
         if job.fence <= ended:
             return Refused(Refusal.STALE, f"fence {ended} has run and ended here")
-        if len(self._current) >= self.capacity:
+        if self.free == 0:
             return Refused(Refusal.FULL, f"{self.capacity} agents run here")
         return Start()
 
@@ -98,11 +103,15 @@ class Agents:
         self._by_pid[agent.pid] = agent
         self._current[agent.session_id] = agent.pid
 
-    def ending(self, session_id: str) -> Agent | None:
-        """Note that a session's agent is told to stop; None where no such agent runs."""
+    def ending(self, session_id: str, up_to_fence: int | None = None) -> Agent | None:
+        """Note that a session's agent is told to stop; None where no such agent runs.
+
+        One whose fence is larger than `up_to_fence` is not meant.
+        """
         current = self.current(session_id)
-        if current is not None:
-            self._by_pid[current.pid] = replace(current, ending=True)
+        if current is None or (up_to_fence is not None and current.fence > up_to_fence):
+            return None
+        self._by_pid[current.pid] = replace(current, ending=True)
         return current
 
     def exited(self, pid: int) -> Agent:

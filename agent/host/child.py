@@ -9,7 +9,8 @@ from livekit.rtc._ffi_client import FfiClient
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from agent.host.idle import READY
+from agent.host.idle import PING, PONG, READY
+from agent.host.lines import Lines, LineTooLong
 from agent.host.title import name_process
 from agent.host_protocol import MAX_LINE_BYTES
 from agent.job import JOB_CODEC, Job
@@ -55,17 +56,25 @@ async def _connect(redis: Redis) -> None:
 async def _await_job(sock: socket.socket) -> Job | None:
     """The job; None when the host is gone."""
     sock.setblocking(False)
-    line = bytearray()
+    lines = Lines(MAX_LINE_BYTES)
     with sock:
-        # even a host that has just died may have sent a job before
-        with contextlib.suppress(ConnectionError):
-            await asyncio.get_running_loop().sock_sendall(sock, READY + b"\n")
-        while not line.endswith(b"\n"):
-            data = await _receive(sock)
-            line += data
-            if not data or len(line) > MAX_LINE_BYTES + 1:
+        await _say(sock, READY)
+        while data := await _receive(sock):
+            try:
+                received = lines.feed(data)
+            except LineTooLong:
                 return None
-    return JOB_CODEC.validate_json(bytes(line))
+            for line in received:
+                if line != PING:
+                    return JOB_CODEC.validate_json(line)
+                await _say(sock, PONG)
+    return None
+
+
+async def _say(sock: socket.socket, word: bytes) -> None:
+    # even a host that has just died may have sent a job before
+    with contextlib.suppress(ConnectionError):
+        await asyncio.get_running_loop().sock_sendall(sock, word + b"\n")
 
 
 async def _receive(sock: socket.socket) -> bytes:

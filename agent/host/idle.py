@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.host.fork import ChildMain, Forked, fork
-from agent.host.pool import Pool
+from agent.host.pool import Care, Pool, care_for
 from agent.host.proc import send
 from agent.host.stream import Stream
 from agent.host.timers import Timers
@@ -16,6 +16,9 @@ from agent.host_protocol import MAX_LINE_BYTES
 
 READY = b"ready"
 """What a child says once it could take a job."""
+PING = b"ping"
+PONG = b"pong"
+"""What a child that waits is asked, and what it answers as long as its loop runs."""
 MAX_IDLE = 100
 
 _log = logging.getLogger(__name__)
@@ -29,6 +32,10 @@ class Idle:
     stream: Stream
     since: float
     ready: bool = False
+    asked_at: float | None = None
+    """Since when it owes a `PONG`."""
+    dismissed: bool = False
+    """It is not needed, and was told to go."""
 
 
 class IdleChildren:
@@ -53,6 +60,7 @@ class IdleChildren:
         self._waiting: dict[int, Idle] = {}
 
     def __len__(self) -> int:
+        """How many live, those that are going too."""
         return len(self._waiting)
 
     def __contains__(self, pid: int) -> bool:
@@ -61,35 +69,55 @@ class IdleChildren:
     @property
     def ready(self) -> int:
         """How many could take a job at once."""
-        return sum(idle.ready for idle in self._waiting.values())
+        return sum(idle.ready for idle in self._staying())
 
     def resize(self, size: int) -> None:
-        """Keep so many; those who are too many wait until they are used."""
+        """Keep so many."""
         self._pool.size = max(0, min(size, MAX_IDLE))
+        self._dismiss()
         self._refill()
 
     def limit(self, limit: int) -> None:
         """Keep no more than so many, whatever the size."""
-        self._limit = limit
+        self._limit = max(0, limit)
+        self._dismiss()
         self._refill_later()
 
     def take(self) -> Idle:
-        """The one that has waited longest, of those that are ready if there are any; else a new
-        one. Raises OSError when the machine cannot fork."""
-        pid = min(
-            self._waiting,
-            key=lambda pid: (not self._waiting[pid].ready, self._waiting[pid].since),
+        """The one that has waited longest, of those that are ready and well if there are any; else
+        a new one. Raises OSError when the machine cannot fork."""
+        idle = min(
+            self._staying(),
+            key=lambda idle: (not idle.ready, idle.asked_at is not None, idle.since),
             default=None,
         )
-        idle = self._fork() if pid is None else self._waiting.pop(pid)
+        if idle is None:
+            idle = self._fork()
+        else:
+            del self._waiting[idle.child.pid]
         self._pool.used(time.monotonic())
         return idle
+
+    def check(self) -> None:
+        """Ask those that wait whether they are well, and replace those that did not answer."""
+        now = time.monotonic()
+        for idle in self._staying():
+            match care_for(ready=idle.ready, since=idle.since, asked_at=idle.asked_at, now=now):
+                case Care.ASK:
+                    idle.asked_at = now
+                    idle.stream.send(PING + b"\n")
+                case Care.REPLACE:
+                    _log.warning("idle agent does not answer", extra={"pid": idle.child.pid})
+                    send(idle.child.pidfd, signal.SIGKILL)
+                case Care.NOTHING:
+                    pass
 
     def ended(self, pid: int, exit_code: int) -> None:
         """A child that waited is gone."""
         idle = self._waiting.pop(pid)
         idle.stream.close()
-        if self._closed:
+        if self._closed or idle.dismissed:
+            self._refill_later()
             return
         _log.warning("idle agent ended", extra={"pid": pid, "exit_code": exit_code})
         now = time.monotonic()
@@ -102,9 +130,21 @@ class IdleChildren:
         for idle in self._waiting.values():
             send(idle.child.pidfd, signal.SIGKILL)
 
+    def _staying(self) -> list[Idle]:
+        return [idle for idle in self._waiting.values() if not idle.dismissed]
+
+    def _dismiss(self) -> None:
+        """Let those go that are too many, the youngest first."""
+        if self._closed:
+            return
+        keep = min(self._pool.size, self._limit)
+        for idle in sorted(self._staying(), key=lambda idle: idle.since)[keep:]:
+            idle.dismissed = True
+            send(idle.child.pidfd, signal.SIGKILL)
+
     def _refill(self) -> None:
         """Fork one that is missing; the next in the next step, so that requests come between."""
-        waiting = len(self._waiting)
+        waiting = len(self._staying())
         if self._closed or waiting >= self._limit:
             return
         if self._pool.missing(waiting, time.monotonic()) == 0:
@@ -119,8 +159,9 @@ class IdleChildren:
         self._refill_later()
 
     def _refill_later(self) -> None:
-        due_at = self._pool.due_at(len(self._waiting))
-        if due_at is not None and len(self._waiting) < self._limit:
+        waiting = len(self._staying())
+        due_at = self._pool.due_at(waiting)
+        if due_at is not None and waiting < self._limit and not self._closed:
             self._timers.at(due_at, self._refill)
 
     def _fork(self) -> Idle:
@@ -136,5 +177,10 @@ class IdleChildren:
         return Idle(child, stream, since=time.monotonic())
 
     def _on_line(self, pid: int, line: bytes) -> None:
-        if line == READY and pid in self._waiting:
-            self._waiting[pid].ready = True
+        idle = self._waiting.get(pid)
+        if idle is None:
+            return
+        if line == READY:
+            idle.ready = True
+        elif line == PONG:
+            idle.asked_at = None

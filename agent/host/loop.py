@@ -16,16 +16,17 @@ from typing import assert_never
 from pydantic import ValidationError
 
 from agent.host.agents import Agent, Agents, Runs, Start
+from agent.host.clients import Clients
 from agent.host.fork import ChildMain
-from agent.host.idle import IdleChildren
+from agent.host.idle import Idle, IdleChildren
+from agent.host.pool import CHECK_EVERY_S, Demand
 from agent.host.proc import born, open_pidfd, reap, send
 from agent.host.records import Records
 from agent.host.reporter import Reporter
-from agent.host.stream import OnEvents, Stream
+from agent.host.stream import OnEvents
 from agent.host.timers import Timers
 from agent.host_protocol import (
-    MAX_LINE_BYTES,
-    REPLY_CODEC,
+    BEAT_S,
     REQUEST_CODEC,
     Done,
     Drain,
@@ -36,14 +37,19 @@ from agent.host_protocol import (
     Prewarm,
     Refusal,
     Refused,
+    Resume,
     Spawn,
     Status,
+    Vacancy,
+    Watch,
 )
 from agent.job import JOB_CODEC, AgentExited, Job
 
-MAX_CLIENTS = 256
 MAX_GRACE_S = 60.0
-BEAT_S = 2.0
+NO_FORK_S = 1.0
+"""How long a machine that could not fork counts as full."""
+HANDOVER_S = 10.0
+"""In which time an agent has taken its job: far more than the slowest fork."""
 FAREWELL_S = 10.0
 """How long agents have to say goodbye when the time for draining is over."""
 STOP_GRACE_S = 1.5
@@ -69,6 +75,7 @@ class AgentHost:
         name: str,
         capacity: int,
         pool_size: int,
+        pool_max: int,
         drain_timeout_s: float,
         listener: socket.socket,
         records: Records,
@@ -76,8 +83,9 @@ class AgentHost:
         reporter_main: ChildMain,
     ) -> None:
         self._name = name
+        self._pool_size = pool_size
+        self._pool_max = pool_max
         self._drain_timeout_s = drain_timeout_s
-        self._listener = listener
         self._records = records
         self._selector = selectors.DefaultSelector()
         self._timers = Timers()
@@ -86,19 +94,25 @@ class AgentHost:
         self._idle = IdleChildren(
             self._selector, self._timers, agent_main, pool_size, self._watch_exit
         )
-        self._clients: dict[int, Stream] = {}
-        self._next_client = 0
+        self._demand = Demand()
+        self._clients = Clients(self._selector, listener, self._answer)
         self._phase = Phase.RUNNING
+        self._out_of_service = records.out_of_service
+        self._drains = 0
+        self._no_fork_until = 0.0
+        self._told_free = -1
         self._reporter = Reporter(self._selector, self._timers, reporter_main, records.remove)
 
     def run(self) -> None:
         """Serve until drained or stopped. Call it once, in the main thread."""
         self._watch_signals()
-        self._watch(self._listener, lambda _: self._accept())
         self._reporter.start()
         self._adopt()
+        if self._out_of_service:
+            self._drain_in_time()
         self._make_room()
         self._beat()
+        self._check_idle()
         while not self._over():
             self._step()
         self._reporter.leave()
@@ -120,51 +134,33 @@ class AgentHost:
 
     # requests
 
-    def _accept(self) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
-        if len(self._clients) >= MAX_CLIENTS:
-            self._clients.pop(next(iter(self._clients))).close()
-        number, self._next_client = self._next_client, self._next_client + 1
-
-        def answer(reply: HostReply) -> None:
-            stream.send(REPLY_CODEC.dump_json(reply) + b"\n")
-
-        stream = self._clients[number] = Stream(
-            self._selector,
-            sock,
-            on_line=lambda line: answer(self._answer(line)),
-            on_closed=lambda: self._forget(number),
-            max_line_bytes=MAX_LINE_BYTES,
-            on_too_long=lambda: answer(Refused(Refusal.BAD_REQUEST, "line too long")),
-        )
-
-    def _forget(self, client: int) -> None:
-        self._clients.pop(client, None)
-
-    def _answer(self, line: bytes) -> HostReply:
+    def _answer(self, client: int, line: bytes) -> HostReply:
         try:
             request = REQUEST_CODEC.validate_json(line)
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             return Refused(Refusal.BAD_REQUEST, f"not a request: {where}"[:200])
-        return self._do(request)
+        return self._do(client, request)
 
-    def _do(self, request: HostRequest) -> HostReply:
+    def _do(self, client: int, request: HostRequest) -> HostReply:
         match request:
             case Spawn(job=job):
                 return self._spawn(job)
-            case End(session_id=session_id, grace_s=grace_s):
-                return self._end(session_id, grace_s)
+            case End():
+                return self._end(request)
             case Prewarm(size=size):
                 self._idle.resize(size)
                 return Done()
             case Status():
                 return self._status()
+            case Watch():
+                self._clients.watch(client)
+                return Vacancy(self._free())
             case Drain():
-                self._drain()
+                self._leave_service()
+                return Done()
+            case Resume():
+                self._return_to_service()
                 return Done()
             case _:
                 assert_never(request)
@@ -175,15 +171,38 @@ class AgentHost:
             agents=self._agents.running(),
             idle=self._idle.ready,
             capacity=self._agents.capacity,
-            draining=self._phase is not Phase.RUNNING,
+            draining=self._is_draining(),
+            at=time.time(),
+            free=self._free(),
+            burst=self._demand.burst(time.monotonic()),
+            pool_size=self._pool_size,
+            pool_max=self._pool_max,
         )
+
+    def _is_draining(self) -> bool:
+        return self._out_of_service or self._phase is not Phase.RUNNING
+
+    def _free(self) -> int:
+        if self._is_draining() or time.monotonic() < self._no_fork_until:
+            return 0
+        return self._agents.free
+
+    def _tell_if_changed(self) -> None:
+        """Who watches need not know how many, only whether any."""
+        free = self._free()
+        if (free > 0) != (self._told_free > 0):
+            self._tell(free)
+
+    def _tell(self, free: int) -> None:
+        self._told_free = free
+        self._clients.tell(Vacancy(free))
 
     # agents
 
     def _spawn(self, job: Job) -> HostReply:
         if not _fits_a_file_name(job.session_id):
             return Refused(Refusal.BAD_REQUEST, "session_id")
-        if self._phase is not Phase.RUNNING:
+        if self._is_draining():
             return Refused(Refusal.DRAINING)
         verdict = self._agents.judge(job)
         match verdict:
@@ -203,7 +222,11 @@ class AgentHost:
             idle = self._idle.take()
         except OSError as error:
             _log.error("cannot fork", extra={"errno": error.errno})
+            self._no_fork_until = time.monotonic() + NO_FORK_S
+            self._tell_if_changed()
+            self._timers.at(self._no_fork_until, self._tell_if_changed)
             return Refused(Refusal.FULL, "cannot fork")
+        self._demand.came(time.monotonic())
         pid = idle.child.pid
         agent = Agent(job.session_id, job.fence, pid, born(pid) or "", time.time())
         self._note(agent)
@@ -211,9 +234,17 @@ class AgentHost:
         self._pidfds[pid] = idle.child.pidfd
         # the agent hangs up when it has its job; we would take away what it has not read yet
         idle.stream.send(JOB_CODEC.dump_json(job) + b"\n")
+        self._timers.at(time.monotonic() + HANDOVER_S, lambda: self._check_taken(agent, idle))
         self._make_room()
         _log.info("agent started", extra={"session_id": job.session_id, "pid": pid})
         return Done(pid)
+
+    def _check_taken(self, agent: Agent, idle: Idle) -> None:
+        """An agent that has not even read its job hangs: its end is reported, another follows."""
+        if self._pidfds.get(agent.pid) == idle.child.pidfd and not idle.stream.closed:
+            fields = {"session_id": agent.session_id, "pid": agent.pid}
+            _log.error("agent did not take its job", extra=fields)
+            send(idle.child.pidfd, signal.SIGKILL)
 
     def _note(self, agent: Agent) -> None:
         try:
@@ -222,11 +253,11 @@ class AgentHost:
             # a call matters more than that a later host could adopt it
             _log.error("cannot write agent record", extra={"errno": error.errno})
 
-    def _end(self, session_id: str, grace_s: float) -> HostReply:
-        agent = self._agents.ending(session_id)
+    def _end(self, request: End) -> HostReply:
+        agent = self._agents.ending(request.session_id, request.fence)
         if agent is None:
             return Refused(Refusal.NOT_FOUND)
-        self._terminate(agent, max(0.0, min(grace_s, MAX_GRACE_S)))
+        self._terminate(agent, max(0.0, min(request.grace_s, MAX_GRACE_S)))
         return Done()
 
     def _terminate(self, agent: Agent, grace_s: float) -> None:
@@ -273,7 +304,9 @@ class AgentHost:
 
     def _make_room(self) -> None:
         """No more children wait than could be given a job."""
-        self._idle.limit(self._agents.capacity - len(self._agents))
+        room = self._agents.capacity - len(self._agents)
+        self._idle.limit(0 if self._is_draining() else room)
+        self._tell_if_changed()
 
     def _watch_exit(self, pid: int, pidfd: int) -> None:
         self._watch(pidfd, lambda _: self._on_exit(pid, pidfd))
@@ -282,7 +315,12 @@ class AgentHost:
 
     def _beat(self) -> None:
         self._reporter.beat(self._status())
+        self._tell(self._free())
         self._timers.at(time.monotonic() + BEAT_S, self._beat)
+
+    def _check_idle(self) -> None:
+        self._idle.check()
+        self._timers.at(time.monotonic() + CHECK_EVERY_S, self._check_idle)
 
     def _watch_signals(self) -> None:
         ours, theirs = socket.socketpair()
@@ -311,11 +349,48 @@ class AgentHost:
         _log.info("draining", extra={"agents": len(self._agents)})
         self._phase = Phase.DRAINING
         self._idle.close()
-        self._timers.at(time.monotonic() + self._drain_timeout_s, self._say_farewell)
+        self._tell_if_changed()
+        self._drain_in_time()
+
+    def _leave_service(self) -> None:
+        if self._out_of_service:
+            return
+        _log.info("out of service", extra={"agents": len(self._agents)})
+        self._note_service(out=True)
+        self._make_room()
+        self._drain_in_time()
+
+    def _return_to_service(self) -> None:
+        if not self._out_of_service:
+            return
+        _log.info("back in service")
+        self._note_service(out=False)
+        self._drains += 1
+        self._make_room()
+
+    def _note_service(self, *, out: bool) -> None:
+        self._out_of_service = out
+        try:
+            self._records.out_of_service = out
+        except OSError as error:
+            _log.error("cannot note service", extra={"errno": error.errno})
+
+    def _drain_in_time(self) -> None:
+        """The calls that run have the time of a drain, unless it is called off."""
+        self._drains += 1
+        drain = self._drains
+
+        def end() -> None:
+            if drain == self._drains:
+                self._say_farewell()
+
+        self._timers.at(time.monotonic() + self._drain_timeout_s, end)
 
     def _say_farewell(self) -> None:
+        if not self._is_draining():
+            return
+        self._signal_all(signal.SIGUSR1)
         if self._phase is Phase.DRAINING:
-            self._signal_all(signal.SIGUSR1)
             self._timers.at(time.monotonic() + FAREWELL_S, self._stop)
 
     def _stop(self) -> None:
@@ -324,6 +399,7 @@ class AgentHost:
         _log.info("stopping", extra={"agents": len(self._agents)})
         self._phase = Phase.STOPPING
         self._idle.close()
+        self._tell_if_changed()
         self._signal_all(signal.SIGTERM)
         self._timers.at(time.monotonic() + STOP_GRACE_S, lambda: self._signal_all(signal.SIGKILL))
 

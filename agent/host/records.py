@@ -20,6 +20,7 @@ class Records:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._marker = folder.with_name("out-of-service")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write(self, agent: Agent) -> None:
@@ -45,6 +46,18 @@ class Records:
                 _log.warning("agent record unreadable, removed", extra={"path": str(path)})
             path.unlink(missing_ok=True)
         return tuple(sorted(found, key=lambda agent: agent.fence))
+
+    @property
+    def out_of_service(self) -> bool:
+        """Whether this machine was taken out of service; a host that follows has to know."""
+        return self._marker.exists()
+
+    @out_of_service.setter
+    def out_of_service(self, out: bool) -> None:
+        if out:
+            self._marker.touch()
+        else:
+            self._marker.unlink(missing_ok=True)
 
     def _path(self, agent: Agent) -> Path:
         # two agents of one session live at once while one is being killed

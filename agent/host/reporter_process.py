@@ -18,11 +18,10 @@ from redis.typing import EncodableT
 from agent.host.lines import Lines
 from agent.host.reporter import MAX_LINE_BYTES, TO_REPORTER_CODEC, Beat, Exit, Farewell
 from agent.host.title import name_process
-from agent.host_protocol import REPLY_CODEC, HostStatus
+from agent.host_protocol import HOSTS_KEY, REPLY_CODEC, STATUS_TTL_S, HostStatus, status_key
 from agent.job import REPORT_CODEC, REPORTS_STREAM
 from agent.report import STREAM_MAX_LENGTH
 
-STATUS_TTL_S = 6
 _RETRY_S = 0.25
 _REDIS_TIMEOUT_S = 2.0
 _FAREWELL_S = 1.0
@@ -30,11 +29,6 @@ _ORPHANED_S = 10.0
 """How long to try on when the host died; the next one tells again what was not written."""
 
 _log = logging.getLogger(__name__)
-
-
-def status_key(host: str) -> str:
-    """Name of a host's status in Redis, a JSON `HostStatus` that lives for `STATUS_TTL_S`."""
-    return f"majlis:host:{host}"
 
 
 def run_reporter(sock: socket.socket, *, redis_url: str, host: str) -> int:
@@ -54,7 +48,7 @@ class _Process:
     def __init__(self, sock: socket.socket, redis: Redis, host: str) -> None:
         self._sock = sock
         self._redis = redis
-        self._key = status_key(host)
+        self._host = host
         self._lines = Lines(MAX_LINE_BYTES)
         self._exits: deque[Exit] = deque()
         self._status: HostStatus | None = None
@@ -108,10 +102,10 @@ class _Process:
         try:
             self._write_exits()
             if self._status is not None:
-                self._redis.set(self._key, REPLY_CODEC.dump_json(self._status), ex=STATUS_TTL_S)
+                self._write_status(self._status)
                 self._status = None
             if self._farewell:
-                self._redis.delete(self._key)
+                self._redis.delete(status_key(self._host))
                 self._farewell = False
         except RedisError as error:
             if not self._away:
@@ -122,6 +116,12 @@ class _Process:
             if self._away:
                 _log.warning("redis is back")
             self._away = False
+
+    def _write_status(self, status: HostStatus) -> None:
+        with self._redis.pipeline() as pipeline:
+            pipeline.set(status_key(self._host), REPLY_CODEC.dump_json(status), ex=STATUS_TTL_S)
+            pipeline.sadd(HOSTS_KEY, self._host)
+            pipeline.execute()
 
     def _write_exits(self) -> None:
         while self._exits:

@@ -26,6 +26,8 @@ from agent.host_protocol import (
     HostStatus,
     Spawn,
     Status,
+    Vacancy,
+    Watch,
 )
 from agent.job import REPORT_CODEC, REPORTS_STREAM, AgentExited, Job, Report
 from agent.lease import Leases
@@ -194,6 +196,7 @@ class HostProcess:
 
     def start(self) -> None:
         """Start it, and wait until it serves."""
+        self.socket_path.unlink(missing_ok=True)  # of one that was killed
         self._process = process = self.python("-m", "agent.host")
         eventually(
             lambda: self.socket_path.is_socket() or process.poll() is not None,
@@ -253,6 +256,16 @@ class HostProcess:
             with contextlib.suppress(BrokenPipeError):
                 sock.sendall(data)
             return sock.makefile("rb").readline()
+
+    @contextlib.contextmanager
+    def watching(self) -> "Iterator[Iterator[int]]":
+        """How many more jobs the host would take, as often as it says so."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(10)
+            sock.connect(str(self.socket_path))
+            sock.sendall(REQUEST_CODEC.dump_json(Watch()) + b"\n")
+            replies = (REPLY_CODEC.validate_json(line) for line in sock.makefile("rb"))
+            yield (reply.free for reply in replies if isinstance(reply, Vacancy))
 
     def status(self) -> HostStatus:
         """What runs there."""

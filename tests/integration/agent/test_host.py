@@ -124,12 +124,45 @@ def test_an_idle_child_that_is_killed_is_replaced(host: HostProcess) -> None:
     host.until_idle(2)
 
 
+def test_an_idle_child_that_hangs_is_replaced(host: HostProcess, session_id: str) -> None:
+    """Catches a pool of children that are there and will never run a job."""
+    host.until_idle(2)
+    victim = min(host.titled("agent idle"))
+    os.kill(victim, signal.SIGSTOP)
+    eventually(lambda: not alive(victim), what="killed", within_s=20)
+    host.until_idle(2)
+    pid = host.spawn(job(session_id))
+    eventually(lambda: host.titled(f"agent {session_id}") == [pid], what="the job runs")
+    host.ask(End(session_id))
+    until_gone([pid], within_s=3)
+
+
 def test_the_pool_is_resized(host: HostProcess) -> None:
-    """Catches a pool that demand cannot grow, and that is not filled again after use."""
+    """Catches a pool that demand cannot grow, or that stays large when demand is over."""
     assert host.ask(Prewarm(3)) == Done()
     host.until_idle(3)
     assert len(host.titled("agent idle")) == 3
     host.ask(Prewarm(2))
+    host.until_idle(2)
+    eventually(lambda: len(host.titled("agent idle")) == 2, what="one is gone")
+
+
+def test_a_burst_is_told(host: HostProcess, session_id: str) -> None:
+    """Catches demand that nobody can size the pool by."""
+    pids = [host.spawn(job(f"{session_id}_{number}")) for number in range(3)]
+    assert host.status().burst >= 3
+    for number in range(3):
+        host.ask(End(f"{session_id}_{number}"))
+    until_gone(pids, within_s=3)
+
+
+def test_an_end_of_an_older_agent(host: HostProcess, session_id: str) -> None:
+    """Catches a late clean-up that ends the agent which took the session over."""
+    pid = host.spawn(job(session_id, fence=6))
+    assert refused(host.ask(End(session_id, fence=5))) is Refusal.NOT_FOUND
+    assert alive(pid)
+    assert host.ask(End(session_id, fence=6)) == Done()
+    until_gone([pid], within_s=3)
 
 
 def test_a_reporter_that_is_killed_is_replaced(
@@ -223,6 +256,18 @@ def test_full_is_exact(start_host: StartHost, session_id: str) -> None:
     os.kill(pids[0], signal.SIGKILL)
     eventually(lambda: isinstance(host.ask_to_spawn(job(others[4])), Done), what="room again")
     assert len(host.status().agents) == 3
+
+
+def test_who_watches_is_told_at_once(start_host: StartHost, session_id: str) -> None:
+    """Catches a worker that takes jobs for a full machine, or none for one with room again."""
+    host = start_host(MAX_AGENTS_PER_HOST="1", AGENT_POOL_SIZE="1")
+    with host.watching() as free:
+        assert next(free) == 1
+        pid = host.spawn(job(session_id))
+        assert next(each for each in free if each != 1) == 0
+        os.kill(pid, signal.SIGKILL)
+        assert next(each for each in free if each != 0) == 1
+        assert [next(free) for _ in range(2)] == [1, 1]
 
 
 def test_the_run_directory_is_private(host: HostProcess) -> None:

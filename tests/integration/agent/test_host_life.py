@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from agent.host_protocol import Done, End, Refusal, Refused, Spawn
+from agent.host_protocol import Done, Drain, End, Refusal, Refused, Resume, Spawn
 from agent.job import AgentExited
 from tests.integration.agent.conftest import StartHost
 from tests.integration.agent.processes import (
@@ -106,6 +106,37 @@ def test_sigterm_drains(start_host: StartHost, session_id: str) -> None:
     host.ask(End(session_id))
     assert host.wait(within_s=5) == 0
     assert host.processes() == {}
+
+
+def test_a_machine_out_of_service_stays_so_until_it_is_back(
+    start_host: StartHost, session_id: str
+) -> None:
+    """Catches a drain that drops calls, takes new ones, or is forgotten when the host restarts."""
+    first = start_host()
+    pid = first.spawn(job(session_id))
+    assert first.ask(Drain()) == Done()
+    eventually(lambda: not first.titled("agent idle"), what="no idle agents")
+    assert alive(pid)
+    first.kill(signal.SIGKILL)
+    first.wait(within_s=5)
+
+    second = start_host(DRAIN_TIMEOUT_SECONDS="2")
+    reply = second.ask(Spawn(job(f"{session_id}_new")))
+    assert isinstance(reply, Refused)
+    assert reply.reason is Refusal.DRAINING
+    status = second.status()
+    assert (status.draining, status.free, status.idle) == (True, 0, 0)
+    assert [agent.pid for agent in status.agents] == [pid]
+    until_gone([pid], within_s=10)  # as a drain ends some time
+
+    assert second.ask(Drain()) == second.ask(Resume()) == Done()
+    second.until_idle(2)
+    new = second.spawn(job(f"{session_id}_new"))
+    assert second.ask(Drain()) == second.ask(Resume()) == Done()
+    time.sleep(2.5)  # in which a drain that was called off would have ended it
+    assert alive(new)
+    second.ask(End(f"{session_id}_new"))
+    until_gone([new], within_s=3)
 
 
 def test_a_second_sigterm_hurries(start_host: StartHost, session_id: str) -> None:

@@ -117,6 +117,16 @@ def test_nobody_to_end() -> None:
     assert Agents(1).ending("session_a") is None
 
 
+def test_an_end_of_an_older_agent_spares_its_successor() -> None:
+    """Catches a late clean-up that ends the agent which took the session over."""
+    agents = Agents(1)
+    agents.add(agent(fence=7))
+    assert agents.ending("session_a", up_to_fence=6) is None
+    assert not agents.running()[0].ending
+    assert agents.ending("session_a", up_to_fence=7) is not None
+    assert agents.running()[0].ending
+
+
 def test_a_job_whose_agent_has_ended_is_not_run_again() -> None:
     """Catches a second agent from a task that is delivered again after the first one's end."""
     agents = Agents(5)
