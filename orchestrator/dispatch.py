@@ -20,6 +20,8 @@ CLEANUP = "cleanup_stale_agents"
 PREWARM = "prewarm_agent_pool"
 
 DEFAULT_QUEUE = "celery"
+SPAWN_QUEUE = "spawn"
+"""Sessions that wait for an agent: only a worker whose machine has room takes from it."""
 TASK_TIME_LIMIT_S = 12
 VISIBILITY_TIMEOUT_S = 15
 """After which time an unacknowledged task is given to another worker: longer than any task."""
@@ -53,7 +55,7 @@ def make_celery(settings: Settings) -> Celery:
             "health_check_interval": 10,
         },
         task_default_queue=DEFAULT_QUEUE,
-        task_queues=[queue(DEFAULT_QUEUE)],
+        task_queues=[queue(DEFAULT_QUEUE), queue(SPAWN_QUEUE)],
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
@@ -81,14 +83,16 @@ def broker_url(redis_url: str) -> str:
 class Dispatch:
     """Queues tasks from an event loop: publishing blocks, so it happens in a thread."""
 
-    def __init__(self, app: Celery, *, timeout_s: float = 3.0) -> None:
+    def __init__(self, app: Celery, *, spawn_within_s: float, timeout_s: float = 3.0) -> None:
+        """`spawn_within_s`: after that time nobody waits for the agent any more."""
         self._app = app
+        self._spawn_within_s = spawn_within_s
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(PUBLISH_THREADS, thread_name_prefix="publish")
 
     async def spawn(self, session_id: str) -> None:
         """Queue the placing of an agent, on whichever machine. Raises `DispatchFailed`."""
-        await self._send(SPAWN, session_id, DEFAULT_QUEUE, None)
+        await self._send(SPAWN, session_id, SPAWN_QUEUE, self._spawn_within_s)
 
     async def end(self, session_id: str, host: str) -> None:
         """Queue the ending of the agent on its host. Raises `DispatchFailed`."""
@@ -99,9 +103,7 @@ class Dispatch:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._app.close()
 
-    async def _send(
-        self, task: str, session_id: str, queue_name: str, expires_s: int | None
-    ) -> None:
+    async def _send(self, task: str, session_id: str, queue_name: str, expires_s: float) -> None:
         loop = asyncio.get_running_loop()
         publishing = loop.run_in_executor(
             self._threads, self._publish, task, session_id, queue_name, expires_s
@@ -112,7 +114,7 @@ class Dispatch:
         except (TimeoutError, OSError, RedisError, KombuError, CeleryError) as error:
             raise DispatchFailed from error
 
-    def _publish(self, task: str, session_id: str, queue_name: str, expires_s: int | None) -> None:
+    def _publish(self, task: str, session_id: str, queue_name: str, expires_s: float) -> None:
         self._app.send_task(
             task,
             args=[session_id],

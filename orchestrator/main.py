@@ -106,7 +106,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         reading_redis = make_redis(settings, timeout_s=BLOCK_MS / 1000 + 2)
         stack.push_async_callback(reading_redis.aclose)
         rooms = await stack.enter_async_context(RoomServer(settings))
-        dispatch = Dispatch(make_celery(settings))
+        dispatch = Dispatch(make_celery(settings), spawn_within_s=settings.spawn_timeout_seconds)
         stack.callback(dispatch.close)
         lifecycle = Lifecycle(
             RedisSessionStore(redis, record_ttl_s=settings.record_ttl_seconds),

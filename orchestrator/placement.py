@@ -1,10 +1,9 @@
 """What the Celery tasks about one agent do: place it on this machine, end it here.
 
-Each is idempotent, and each pass is short: what cannot be done yet is queued again, so that no
-session waits inside a worker.
+Each is idempotent, and each pass is short: what cannot be done yet is queued again at once, and
+waits in Redis, as a worker takes from a queue only what its host can do (`orchestrator.gate`).
 """
 
-import asyncio
 import logging
 from typing import Protocol
 
@@ -27,10 +26,6 @@ from orchestrator.sessions.lifecycle import Lifecycle, Tasks
 from orchestrator.sessions.session import WAITING, Session, SessionStatus
 
 logger = logging.getLogger(__name__)
-
-SHORT_WAIT_S = 0.1
-LONG_WAIT_S = 0.5
-"""Before a session that found no place is queued again: the long one after its first second."""
 
 
 class Host(Protocol):
@@ -171,14 +166,10 @@ class Placement:
                 s, session.fence, self._lifecycle.clock(), self._lifecycle.policy
             ),
         )
-        if now.status is not SessionStatus.QUEUED:
-            return
-        waited_s = self._lifecycle.clock() - session.queued_at
-        await asyncio.sleep(SHORT_WAIT_S if waited_s < 1 else LONG_WAIT_S)
-        await self._tasks.spawn(session.session_id)
+        if now.status is SessionStatus.QUEUED:
+            await self._tasks.spawn(session.session_id)
 
     async def _end_later(self, session: Session) -> None:
         since = session.ending_at or 0.0
         if self._lifecycle.clock() - since < self._lifecycle.policy.give_up_ending_s:
-            await asyncio.sleep(LONG_WAIT_S)
             await self._tasks.end(session.session_id, session.host)

@@ -3,7 +3,8 @@
     celery -A orchestrator.tasks worker
     celery -A orchestrator.tasks beat
 
-A worker serves the default queue and the queue of its own machine.
+A worker serves the default queue, the queue of its own machine, and, as long as there is room for
+agents on it (`orchestrator.gate`), the queue of sessions that wait for one.
 """
 
 import sys
@@ -26,10 +27,12 @@ from orchestrator.dispatch import (
     HEALTH,
     PREWARM,
     SPAWN,
+    SPAWN_QUEUE,
     host_queue,
     make_celery,
     queue,
 )
+from orchestrator.gate import gate_step
 from orchestrator.monitoring.heartbeat import Heartbeat
 from orchestrator.monitoring.logs import configure_logging
 from orchestrator.runtime import TaskRuntime
@@ -55,7 +58,9 @@ def _runtime() -> TaskRuntime:
 
 
 app = make_celery(_settings())
-app.conf.task_queues = [queue(DEFAULT_QUEUE), queue(host_queue(host_name(_settings())))]
+app.conf.task_queues = [
+    queue(name) for name in (DEFAULT_QUEUE, SPAWN_QUEUE, host_queue(host_name(_settings())))
+]
 app.conf.beat_schedule = {
     name: {"task": name, "schedule": every_s, "options": {"expires": every_s}}
     for name, every_s in (
@@ -122,3 +127,4 @@ class HeartbeatStep(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(HeartbeatStep)
+app.steps["consumer"].add(gate_step(_settings))

@@ -8,6 +8,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from agent.host_protocol import (
+    BEAT_S,
     REPLY_CODEC,
     REQUEST_CODEC,
     Done,
@@ -18,6 +19,8 @@ from agent.host_protocol import (
     Refusal,
     Refused,
     Spawn,
+    Vacancy,
+    Watch,
 )
 from agent.job import (
     REPORT_CODEC,
@@ -37,12 +40,18 @@ class FakeHost:
         self.jobs: list[Job] = []
         self.requests: list[HostRequest] = []
         self.refusals: deque[Refusal] = deque()
+        self.capacity = 1000
         self.agents_join = True
         self.agents_exit_when_ended = True
         self._running: dict[str, Job] = {}
         self._socket = socket
         self._redis = redis
         self._server: asyncio.Server | None = None
+        self._watchers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def free(self) -> int:
+        return max(0, self.capacity - len(self._running))
 
     async def start(self) -> None:
         self._server = await asyncio.start_unix_server(self._serve, self._socket)
@@ -50,6 +59,8 @@ class FakeHost:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+            for watcher in tuple(self._watchers):
+                watcher.close()
             await self._server.wait_closed()
             self._socket.unlink(missing_ok=True)
             self._server = None
@@ -72,10 +83,29 @@ class FakeHost:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
-            reply = await self._answer(REQUEST_CODEC.validate_json(line))
-            writer.write(REPLY_CODEC.dump_json(reply) + b"\n")
+            request = REQUEST_CODEC.validate_json(line)
+            if isinstance(request, Watch):
+                await self._tell(writer)
+                return
+            writer.write(REPLY_CODEC.dump_json(await self._answer(request)) + b"\n")
             await writer.drain()
         writer.close()
+
+    async def _tell(self, writer: asyncio.StreamWriter) -> None:
+        self._watchers.add(writer)
+        told, told_at = -1, 0.0
+        try:
+            while not writer.is_closing():
+                if self.free != told or time.monotonic() > told_at + BEAT_S:
+                    told, told_at = self.free, time.monotonic()
+                    writer.write(REPLY_CODEC.dump_json(Vacancy(told)) + b"\n")
+                    await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            pass
+        finally:
+            self._watchers.discard(writer)
+            writer.close()
 
     async def _answer(self, request: HostRequest) -> HostReply:
         self.requests.append(request)
@@ -96,6 +126,8 @@ class FakeHost:
     async def _spawn(self, job: Job) -> HostReply:
         if self.refusals:
             return Refused(self.refusals.popleft())
+        if self.free == 0 and job.session_id not in self._running:
+            return Refused(Refusal.FULL)
         self.jobs.append(job)
         self._running[job.session_id] = job
         if self.agents_join:

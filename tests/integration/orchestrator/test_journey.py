@@ -10,6 +10,7 @@ from agent.host_protocol import Refusal
 from agent.job import AgentEnded, EndReason, Role, Turn, TurnEnded, UserJoined
 from tests.integration.orchestrator.conftest import until
 from tests.integration.orchestrator.fake_host import FakeHost
+from tests.integration.orchestrator.processes import Deployment
 
 
 async def start(api: httpx.AsyncClient, **wishes: object) -> str:
@@ -121,13 +122,41 @@ async def test_a_full_host_is_asked_again(api: httpx.AsyncClient, host: FakeHost
 
 
 async def test_without_any_host_the_session_fails_in_its_time(
-    api: httpx.AsyncClient, deployed_redis: Redis
+    deployment: Deployment, api: httpx.AsyncClient, deployed_redis: Redis
 ) -> None:
     """Catches a session that waits for ever for a machine."""
     session_id = await start(api)
-    failed = await until_status(api, session_id, "failed", timeout_s=6)
+    beat = await asyncio.to_thread(deployment.start_beat)
+    try:
+        failed = await until_status(api, session_id, "failed", timeout_s=20)
+    finally:
+        await asyncio.to_thread(beat.stop)
     assert failed["endReason"] == "not_placed"
     assert await keys_of(deployed_redis, session_id) == [f"majlis:session:{session_id}"]
+
+
+async def test_what_a_full_machine_cannot_take_waits_in_redis(
+    api: httpx.AsyncClient, host: FakeHost, deployed_redis: Redis
+) -> None:
+    """Catches a worker that holds or loses what its machine has no room for, or asks in a loop."""
+    host.capacity = 2
+    ids = [await start(api) for _ in range(6)]
+
+    async def waiting() -> bool:
+        return int(await deployed_redis.llen("spawn")) == 4 and len(host.jobs) == 2
+
+    await until(waiting)
+    asked = len(host.requests)
+    await asyncio.sleep(1)
+    assert await waiting()
+    assert len(host.requests) == asked
+    assert await deployed_redis.hlen("unacked") == 0
+
+    host.capacity = 1000
+    for session_id in ids:
+        await until_status(api, session_id, "ready", timeout_s=5)
+    assert len(host.jobs) == 6
+    await asyncio.gather(*(api.post("/api/session/end", json={"sessionId": each}) for each in ids))
 
 
 async def test_a_host_that_comes_back_gets_the_waiting_session(

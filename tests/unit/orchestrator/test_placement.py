@@ -4,7 +4,6 @@ import pytest
 
 from agent.host_protocol import Done, Refusal, Refused
 from agent.job import EndReason
-from orchestrator import placement as placement_module
 from orchestrator.placement import Placement
 from orchestrator.sessions import decisions
 from orchestrator.sessions.lifecycle import Lifecycle
@@ -46,12 +45,6 @@ class Bench:
             SESSION_ID, lambda s: decisions.ask_end(s, EndReason.REQUESTED, self.now, POLICY)
         )
         await self.lifecycle.finish_actions()
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement_module, "SHORT_WAIT_S", 0)
-    monkeypatch.setattr(placement_module, "LONG_WAIT_S", 0)
 
 
 async def test_a_session_is_placed_under_its_lease() -> None:
