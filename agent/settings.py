@@ -111,3 +111,8 @@ class AgentSettings(BaseSettings):
     def knowledge_index_dir(self) -> Path:
         """Where the indexes of the collections are, `<collection>.sqlite`."""
         return self.data_dir / "knowledge"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where documents are that came over the API: a folder a collection."""
+        return self.data_dir / "documents"

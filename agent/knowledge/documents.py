@@ -1,9 +1,11 @@
 """Files → documents: a title, and sections of plain text under their headings.
 
-`PARSERS` has one parser for each suffix. A further format (PDF, Word) is one more row in it.
+`FORMATS` has one row for each suffix. What a file is called says how it is read; what is in it
+must agree with that.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -12,26 +14,53 @@ from agent.knowledge.from_html import parse_html
 from agent.knowledge.from_markdown import parse_markdown
 from agent.knowledge.sections import Document, Outline
 
-MAX_BYTES = 10 * 1024 * 1024
-"""Larger files are refused: no text that people wrote by hand is."""
+_MIB = 2**20
+MAX_TEXT_BYTES = 10 * _MIB
+"""Larger text files are refused: no text that people wrote by hand is."""
+MAX_BYTES = 50 * _MIB
+"""The same for PDF and Word, which hold pictures and fonts as well."""
+MAX_CHARACTERS = 5_000_000
+"""Of the text in one document: some twenty novels."""
+
+_SIGNATURES = (
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "a zip archive or an Office file"),
+    (b"\xd0\xcf\x11\xe0", "an Office file"),
+    (b"{\\rtf", "rich text"),
+)
 
 Parser = Callable[[bytes, str], Document]
 """Content and the title to take when it names none → document. Raises `UnreadableDocument`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How files of one suffix are read."""
+
+    parse: Parser
+    max_bytes: int
+
+
+def suffix_of(filename: str) -> str:
+    """The suffix that says how a file is read: `.pdf`; empty where there is none."""
+    return PurePosixPath(filename).suffix.lower()
+
+
 def parse(content: bytes, filename: str) -> Document:
     """The document in a file called `filename`. Raises `UnreadableDocument`."""
     path = PurePosixPath(filename)
-    parser = PARSERS.get(path.suffix.lower())
-    if parser is None:
+    known = FORMATS.get(suffix_of(filename))
+    if known is None:
         raise UnreadableDocument(f"no parser for {path.suffix or 'files without a suffix'}")
-    if len(content) > MAX_BYTES:
-        raise UnreadableDocument(f"larger than {MAX_BYTES // 2**20} MiB")
+    if len(content) > known.max_bytes:
+        raise UnreadableDocument(f"larger than {known.max_bytes // _MIB} MiB")
     if not content.strip():
         raise UnreadableDocument("empty")
-    document = parser(content, path.stem.replace("-", " ").replace("_", " ").strip())
+    document = known.parse(content, path.stem.replace("-", " ").replace("_", " ").strip())
     if not document.sections:
         raise UnreadableDocument("no text in it")
+    if sum(len(section.text) for section in document.sections) > MAX_CHARACTERS:
+        raise UnreadableDocument(f"more than {MAX_CHARACTERS:,} characters of text")
     return document
 
 
@@ -56,7 +85,23 @@ def _text(content: bytes, title: str) -> Document:
     return outline.document()
 
 
+def _pdf(content: bytes, title: str) -> Document:
+    # imported here: only the process that parses needs the library, and starts it slowly
+    from agent.knowledge.from_pdf import parse_pdf
+
+    return parse_pdf(content, title)
+
+
+def _docx(content: bytes, title: str) -> Document:
+    from agent.knowledge.from_docx import parse_docx
+
+    return parse_docx(content, title)
+
+
 def _decode(content: bytes) -> str:
+    for signature, what in _SIGNATURES:
+        if content.startswith(signature):
+            raise UnreadableDocument(f"{what}, not text")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
     elif b"\0" in content:
@@ -69,12 +114,14 @@ def _decode(content: bytes) -> str:
         raise UnreadableDocument(f"not {encoding.removesuffix('-sig')} text") from error
 
 
-PARSERS: Mapping[str, Parser] = MappingProxyType(
+FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        ".md": _markdown,
-        ".markdown": _markdown,
-        ".txt": _text,
-        ".html": _html,
-        ".htm": _html,
+        ".md": Format(_markdown, MAX_TEXT_BYTES),
+        ".markdown": Format(_markdown, MAX_TEXT_BYTES),
+        ".txt": Format(_text, MAX_TEXT_BYTES),
+        ".html": Format(_html, MAX_TEXT_BYTES),
+        ".htm": Format(_html, MAX_TEXT_BYTES),
+        ".pdf": Format(_pdf, MAX_BYTES),
+        ".docx": Format(_docx, MAX_BYTES),
     }
 )

@@ -1,36 +1,29 @@
-"""Bringing the indexes of the collections up to date with a directory of documents.
+"""Bringing the indexes of the collections up to date with the documents.
 
-Each folder in the directory is a collection of that name; files beside them belong to
-`default`. A document is known by its content hash: only what changed is parsed again.
+A file whose size and time are those that the index knows is not read; one whose content's hash is
+known is not parsed. Each collection has a home, the directory that it was indexed from.
 """
 
-import hashlib
-import os
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.knowledge import nearness, store
-from agent.knowledge.documents import MAX_BYTES, PARSERS, parse
-from agent.knowledge.errors import KnowledgeError, UnreadableDocument
+from agent.knowledge.errors import KnowledgeError
+from agent.knowledge.parser_process import ParserProcess
 from agent.knowledge.passages import Passage, passages
 from agent.knowledge.rarity import common_stems
 from agent.knowledge.sentences import sentences
+from agent.knowledge.sources import (
+    Problem,
+    SourceFile,
+    Sources,
+    collection_names,
+    collection_sources,
+)
 from agent.knowledge.store import SENTENCE_MARK
 from agent.knowledge.words import Stemmer
-
-DEFAULT_COLLECTION = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A file or folder that was left out."""
-
-    path: str
-    """From the directory that was indexed, with `/`."""
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,164 +40,214 @@ class CollectionReport:
     ignored: Mapping[str, int]
     """Files of kinds that no parser reads, counted by suffix."""
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether the passages are others than before."""
+        return bool(self.added or self.changed or self.removed)
+
 
 @dataclass(frozen=True, slots=True)
-class _Files:
-    """The files of one collection, by their name in it."""
+class Progress:
+    """How far the indexing of one collection has come."""
 
-    documents: Mapping[str, Path]
-    problems: tuple[Problem, ...]
-    ignored: Mapping[str, int]
+    collection: str
+    done: int
+    total: int
+    """Files that are new or changed."""
+    filename: str
+    """The one that is being read; empty at the end."""
+
+
+Tell = Callable[[Progress], None]
+Outcome = CollectionReport | Problem | KnowledgeError
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an index knows of a file."""
+
+    sha256: str
+    bytes: int
+    changed_ns: int
+    problem: str
 
 
 def index_directory(
-    directory: Path, index_dir: Path
-) -> Iterator[CollectionReport | Problem | KnowledgeError]:
-    """Index all collections in `directory`; yields a report for each as it is done.
+    directory: Path, index_dir: Path, *, uploads: Path | None = None, tell: Tell | None = None
+) -> Iterator[Outcome]:
+    """Index all collections in `directory`, which becomes their home, and those of `uploads`.
 
-    A collection that was indexed from this directory before and is no longer in it is dropped.
-    An index that cannot be written is yielded as `IndexUnavailable`, and the others go on.
-    Raises `NotADirectoryError`.
+    A report for each is yielded as it is done. A collection at home here that has no documents any
+    more is dropped. An index that cannot be written is yielded as `IndexUnavailable`, and the
+    others go on. Raises `NotADirectoryError`.
     """
     directory = directory.resolve()
     if not directory.is_dir():
         raise NotADirectoryError(f"no directory {directory}")
-    folders = [path for path in sorted(directory.iterdir()) if _is_visible(path) and path.is_dir()]
-    names = {folder.name for folder in folders if store.is_collection_name(folder.name)}
-    for folder in folders:
-        if folder.name not in names:
-            yield Problem(f"{folder.name}/", "not a collection's name: use a-z, 0-9, _ and -")
-    if any(_is_visible(path) and not path.is_dir() for path in directory.iterdir()):
-        names.add(DEFAULT_COLLECTION)
-    stemmer = Stemmer()
-    for name in sorted(names | _indexed_before(directory, index_dir)):
-        try:
-            yield _index_collection(directory, index_dir, name, stemmer, gone=name not in names)
-        except KnowledgeError as error:
-            yield error
+    names, problems = collection_names(directory)
+    yield from problems
+    homes = _homes(index_dir)
+    at_home_here = {name for name, home in homes.items() if home == directory}
+    yield from _index(
+        dict.fromkeys(names | at_home_here, directory), index_dir, uploads=uploads, tell=tell
+    )
 
 
-def _indexed_before(directory: Path, index_dir: Path) -> set[str]:
-    return {
-        path.stem
-        for path in index_dir.glob("*.sqlite")
-        if store.is_collection_name(path.stem) and _source(index_dir, path.stem) == str(directory)
+def index_changes(
+    directory: Path, index_dir: Path, *, uploads: Path, tell: Tell | None = None
+) -> Iterator[Outcome]:
+    """The same for every collection, each from its home; `directory` is that of new ones."""
+    directory = directory.resolve()
+    names = collection_names(directory)[0] | collection_names(uploads)[0]
+    homes = _homes(index_dir)
+    every = dict.fromkeys(names, directory) | {
+        name: home if home.is_dir() else directory for name, home in homes.items()
     }
+    yield from _index(every, index_dir, uploads=uploads, tell=tell)
 
 
-def _source(index_dir: Path, name: str) -> str | None:
+def _index(
+    homes: Mapping[str, Path], index_dir: Path, *, uploads: Path | None, tell: Tell | None
+) -> Iterator[Outcome]:
+    with ParserProcess() as parser:
+        indexer = _Indexer(index_dir, parser, tell or (lambda _: None))
+        for name, home in sorted(homes.items()):
+            try:
+                yield indexer.update(name, home, collection_sources(home, uploads, name))
+            except KnowledgeError as error:
+                yield error
+
+
+def _homes(index_dir: Path) -> dict[str, Path]:
+    """Every collection that is indexed, with its home."""
+    names = (path.stem for path in index_dir.glob("*.sqlite"))
+    homes = {name: _home(index_dir, name) for name in names if store.is_collection_name(name)}
+    return {name: home for name, home in homes.items() if home is not None}
+
+
+def _home(index_dir: Path, name: str) -> Path | None:
     try:
         db = store.connect(index_dir, name)
     except KnowledgeError:
         return None
     try:
         row = db.execute("SELECT directory FROM collection").fetchone()
+    except sqlite3.Error:
+        return None
     finally:
         db.close()
-    return str(row[0]) if row else None
+    return Path(row[0]) if row else None
 
 
-def _index_collection(
-    directory: Path, index_dir: Path, name: str, stemmer: Stemmer, *, gone: bool
+class _Indexer:
+    """Updates one index after the other."""
+
+    def __init__(self, index_dir: Path, parser: ParserProcess, tell: Tell) -> None:
+        self._index_dir = index_dir
+        self._parser = parser
+        self._tell = tell
+        self._stemmer = Stemmer()
+
+    def update(self, name: str, home: Path, sources: Sources) -> CollectionReport:
+        """Make the index of `name` agree with `sources`; without any it is dropped."""
+        with store.writing(self._index_dir, name) as db:
+            known = _known(db)
+            changed = [
+                filename
+                for filename, file in sources.documents.items()
+                if not _is_known(file, known.get(filename))
+            ]
+            for done, filename in enumerate(changed):
+                self._tell(Progress(name, done, len(changed), filename))
+                self._update(db, filename, sources.documents[filename], known.get(filename))
+            gone = known.keys() - sources.documents.keys()
+            for filename in gone:
+                _remove(db, filename)
+            now = _known(db)
+            if _contents(now) != _contents(known):
+                _collect_stems(db)
+            (total,) = db.execute("SELECT count(*) FROM passages").fetchone()
+            _note_collection(db, home, total)
+            if not sources.documents and not (home / name).is_dir():
+                store.drop(db)
+            if changed:
+                self._tell(Progress(name, len(changed), len(changed), ""))
+        return _report(name, known, now, total, sources)
+
+    def _update(
+        self, db: sqlite3.Connection, filename: str, file: SourceFile, known: _Known | None
+    ) -> None:
+        """Put a file's passages in place of those known."""
+        known_hash = known.sha256 if known is not None and not known.problem else ""
+        reply = self._parser.parse(file.path, filename, known=known_hash)
+        if reply.document is None and not reply.problem:
+            db.execute(
+                "UPDATE documents SET bytes = ?, changed_ns = ? WHERE filename = ?",
+                (file.bytes, file.changed_ns, filename),
+            )
+            return
+        _remove(db, filename)
+        found = () if reply.document is None else passages(filename, reply.document)
+        title = "" if reply.document is None else reply.document.title
+        problem = reply.problem or ("" if found else "no text in it")
+        document = db.execute(
+            "INSERT INTO documents (filename, title, sha256, bytes, changed_ns, problem)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (filename, title, reply.sha256, file.bytes, file.changed_ns, problem),
+        ).lastrowid
+        assert document is not None  # noqa: S101 - it was inserted
+        _insert(db, self._stemmer, document, found)
+
+
+def _known(db: sqlite3.Connection) -> dict[str, _Known]:
+    rows = db.execute("SELECT filename, sha256, bytes, changed_ns, problem FROM documents")
+    return {filename: _Known(*rest) for filename, *rest in rows}
+
+
+def _is_known(file: SourceFile, known: _Known | None) -> bool:
+    return known is not None and (known.bytes, known.changed_ns) == (file.bytes, file.changed_ns)
+
+
+def _contents(known: Mapping[str, _Known]) -> dict[str, str]:
+    """Each document that has passages, by its content."""
+    return {filename: file.sha256 for filename, file in known.items() if not file.problem}
+
+
+def _report(
+    name: str,
+    before: Mapping[str, _Known],
+    now: Mapping[str, _Known],
+    total: int,
+    sources: Sources,
 ) -> CollectionReport:
-    files = _files(directory, name)
-    problems = list(files.problems)
-    with store.writing(index_dir, name) as db:
-        known = dict(db.execute("SELECT filename, sha256 FROM documents").fetchall())
-        seen: dict[str, str] = {}
-        for filename, path in files.documents.items():
-            try:
-                seen[filename] = _update(db, stemmer, filename, path, known.get(filename))
-            except UnreadableDocument as error:
-                problems.append(Problem(path.relative_to(directory).as_posix(), str(error)))
-        for filename in known.keys() - seen.keys():
-            _remove(db, filename)
-        if seen != known:
-            _collect_stems(db)
-        (total,) = db.execute("SELECT count(*) FROM passages").fetchone()
-        db.execute("DELETE FROM collection")
-        db.execute("INSERT INTO collection VALUES (?, ?)", (str(directory), total))
-        if gone:
-            store.drop(db)
+    had, has = _contents(before), _contents(now)
+    unread = (
+        Problem(sources.documents[filename].shown, file.problem)
+        for filename, file in sorted(now.items())
+        if file.problem
+    )
     return CollectionReport(
         name=name,
-        documents=len(seen),
+        documents=len(has),
         passages=total,
-        added=len(seen.keys() - known.keys()),
-        changed=sum(known.get(filename, sha256) != sha256 for filename, sha256 in seen.items()),
-        removed=len(known.keys() - seen.keys()),
-        problems=tuple(problems),
-        ignored=files.ignored,
+        added=len(has.keys() - had.keys()),
+        changed=sum(had.get(filename, sha256) != sha256 for filename, sha256 in has.items()),
+        removed=len(had.keys() - has.keys()),
+        problems=(*sources.problems, *unread),
+        ignored=sources.ignored,
     )
 
 
-def _files(directory: Path, name: str) -> _Files:
-    documents: dict[str, Path] = {}
-    problems: list[Problem] = []
-    ignored: Counter[str] = Counter()
-    for root, path in _collection_files(directory, name):
-        filename = path.relative_to(root).as_posix()
-        if path.suffix.lower() not in PARSERS:
-            ignored[path.suffix.lower() or path.name] += 1
-        elif filename in documents:
-            where = path.relative_to(directory).as_posix()
-            problems.append(Problem(where, f"{name}/{filename} has the same name"))
-        else:
-            documents[filename] = path
-    return _Files(documents, tuple(problems), dict(ignored))
-
-
-def _collection_files(directory: Path, name: str) -> Iterator[tuple[Path, Path]]:
-    """Each file of a collection with the folder that its name counts from."""
-    for folder, subfolders, filenames in os.walk(directory / name):
-        subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
-        for filename in sorted(filenames):
-            path = Path(folder, filename)
-            if _is_visible(path):
-                yield directory / name, path
-    if name == DEFAULT_COLLECTION:
-        for path in sorted(directory.iterdir()):
-            if _is_visible(path) and not path.is_dir():
-                yield directory, path
-
-
-def _is_visible(path: Path) -> bool:
-    return not path.name.startswith(".")
-
-
-def _update(
-    db: sqlite3.Connection, stemmer: Stemmer, filename: str, path: Path, known: str | None
-) -> str:
-    """Put a file's passages in place of those known; returns the hash of its content."""
-    content = _read(path)
-    sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 != known:
-        document = parse(content, filename)
-        _remove(db, filename)
-        _insert(db, stemmer, passages(filename, document), sha256)
-    return sha256
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnreadableDocument(f"larger than {MAX_BYTES // 2**20} MiB")
-        if not path.is_file():
-            raise UnreadableDocument("not a regular file")
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableDocument(error.strerror or type(error).__name__) from error
+def _note_collection(db: sqlite3.Connection, home: Path, total: int) -> None:
+    noted = db.execute("SELECT directory, passages FROM collection").fetchone()
+    if noted != (str(home), total):
+        db.execute("DELETE FROM collection")
+        db.execute("INSERT INTO collection VALUES (?, ?)", (str(home), total))
 
 
 def _insert(
-    db: sqlite3.Connection, stemmer: Stemmer, found: tuple[Passage, ...], sha256: str
+    db: sqlite3.Connection, stemmer: Stemmer, document: int, found: tuple[Passage, ...]
 ) -> None:
-    if not found:
-        raise UnreadableDocument("no text in it")
-    document = db.execute(
-        "INSERT INTO documents (filename, title, sha256) VALUES (?, ?, ?)",
-        (found[0].filename, found[0].title, sha256),
-    ).lastrowid
     held: set[str] = set()
     for passage in found:
         rowid = db.execute(

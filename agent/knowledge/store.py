@@ -1,7 +1,8 @@
 """The SQLite file of one collection: its tables, and the connections to it.
 
     collection  one row: where it was indexed from, and how large it is
-    documents   filename, title and content hash
+    documents   each file: its content's hash, its size and when it changed, and what is wrong with
+                it where it could not be read
     passages    what is shown and spoken
     stems       FTS5 over the stems of headings and text, one row a passage, ranked by BM25
     stem_counts stem → number of passages that hold it
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName, UnknownCollection
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raise it with any change of tables, stems, or passages: older indexes are then built anew."""
 
 SENTENCE_MARK = " . "
@@ -40,7 +41,10 @@ CREATE TABLE documents (
     id INTEGER PRIMARY KEY,
     filename TEXT NOT NULL UNIQUE,
     title TEXT NOT NULL,
-    sha256 TEXT NOT NULL
+    sha256 TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    changed_ns INTEGER NOT NULL,
+    problem TEXT NOT NULL
 );
 CREATE TABLE passages (
     id INTEGER PRIMARY KEY,

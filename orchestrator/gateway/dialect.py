@@ -48,8 +48,10 @@ class ErrorCode(StrEnum):
 class Timer(StrEnum):
     """What a dialect may want to be woken for."""
 
-    LATE_FRAMES = "late_frames"
+    QUIET = "quiet"
+    """The client sends no more of what is not wanted."""
     PLAYBACK = "playback"
+    """The client must have played it all by now."""
 
 
 # what happened
@@ -59,8 +61,6 @@ class Timer(StrEnum):
 class Opened:
     """The conversation can begin; the first event of all."""
 
-    session_id: str
-    language: str
     resumed: bool = False
     """It has been there before, with the same history."""
 
@@ -128,6 +128,11 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioEnded:
+    """The chunk that went out last was the last one, as is known only now."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerEnded:
     """Nothing more comes of this answer, which may have had no audio at all."""
 
@@ -158,6 +163,7 @@ Event = (
     | Sentence
     | TextEnded
     | Audio
+    | AudioEnded
     | AnswerEnded
     | Interrupted
     | Failed
@@ -274,11 +280,14 @@ class Dialect(Protocol):
 class Terms:
     """What a connection was opened with, as far as its dialect needs to know."""
 
+    session_id: str
+    language: str
+    """BCP-47."""
     rate_hz: int
     """Of the raw audio that the client sends."""
+    silence: bytes
+    """A short silence in the format of the audio that the client plays."""
     channels: int = 1
-    stream_sentences: bool = True
-    """Whether the answer's text goes out as it is written, and not only when it is whole."""
 
 
 @dataclass(frozen=True, slots=True)

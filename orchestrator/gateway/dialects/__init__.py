@@ -1,1 +1,13 @@
-"""The protocols, a module each."""
+"""The protocols, a module each. A module here that has a `DOOR` is served; nothing else is needed."""
+
+import importlib
+import pkgutil
+
+from orchestrator.gateway.dialect import Door
+
+
+def doors() -> tuple[Door, ...]:
+    """Every protocol there is."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(f"{__name__}.{name}") for name in names)
+    return tuple(module.DOOR for module in modules)

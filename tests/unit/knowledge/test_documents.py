@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.knowledge.documents import MAX_BYTES, parse
+from agent.knowledge.documents import MAX_TEXT_BYTES, parse
 from agent.knowledge.errors import UnreadableDocument
 from agent.knowledge.passages import passages
 from agent.knowledge.sections import Document, Section
@@ -95,8 +95,14 @@ def test_utf_16_with_a_mark_is_text() -> None:
         (b"\x89PNG\r\n\0\0", "a.md", "binary, not text"),
         (b"caf\xe9 noir", "a.txt", "not utf-8 text"),
         (b"\xff\xfea", "a.txt", "not utf-16 text"),
-        (b"x" * (MAX_BYTES + 1), "a.txt", "larger than 10 MiB"),
-        (b"text", "a.docx", "no parser for .docx"),
+        (b"x" * (MAX_TEXT_BYTES + 1), "a.txt", "larger than 10 MiB"),
+        (b"text", "a.doc", "no parser for .doc"),
+        (b"%PDF-1.7 text", "a.txt", "a PDF, not text"),
+        (b"PK\x03\x04", "a.md", "a zip archive or an Office file, not text"),
+        (b"text", "a.pdf", "not a PDF"),
+        (b"%PDF-1.7\n%%EOF", "a.pdf", "a damaged PDF"),
+        (b"%PDF-1.7 text", "a.docx", "not a Word document, or a damaged one"),
+        (b"\xd0\xcf\x11\xe0", "a.docx", "protected by a password, or written by Word before 2007"),
         (b"text", "LICENSE", "no parser for files without a suffix"),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 
 from agent.knowledge import KnowledgeBase, UnknownCollection, collections
 from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName
-from agent.knowledge.index import CollectionReport, Problem, index_directory
+from agent.knowledge.index import CollectionReport, index_changes, index_directory
+from agent.knowledge.sources import Problem
 from agent.knowledge.store import index_path, writing
 
 
@@ -109,6 +110,70 @@ def test_one_broken_file_stops_nothing(documents: Path, index_dir: Path) -> None
     }
     assert report.ignored == {".png": 1}
     assert texts(index_dir, "default") == ["good", "Good text."]
+
+
+def test_a_file_with_a_problem_is_not_read_again(documents: Path, index_dir: Path) -> None:
+    """Catches a hostile file that is parsed anew with every look at the folder."""
+    write(documents / "bad.md", "\0")
+    reports(documents, index_dir)
+    read: list[str] = []
+    for _ in range(2):
+        outcomes = list(
+            index_directory(documents, index_dir, tell=lambda p: read.append(p.filename))
+        )
+        assert [o.problems for o in outcomes if isinstance(o, CollectionReport)] == [
+            (Problem("bad.md", "binary, not text"),)
+        ]
+    assert read == []
+    write(documents / "bad.md", "Good text now.")
+    list(index_directory(documents, index_dir, tell=lambda p: read.append(p.filename)))
+    assert read == ["bad.md", ""]
+    assert texts(index_dir, "default") == ["bad", "Good text now."]
+
+
+def test_links_to_folders_are_followed_once(documents: Path, index_dir: Path) -> None:
+    """Catches documents behind a link that are left out without a word, and a ring of links."""
+    write(documents.parent / "elsewhere" / "deep" / "a.md", "Alpha.")
+    write(documents / "shop" / "b.md", "Beta.")
+    (documents / "shop" / "linked").symlink_to(documents.parent / "elsewhere")
+    (documents / "shop" / "again").symlink_to(documents / "shop")
+    (documents.parent / "elsewhere" / "up").symlink_to(documents / "shop")
+    assert reports(documents, index_dir)["shop"].documents == 2
+    base = KnowledgeBase.open(index_dir, "shop")
+    assert base.search("alpha").hits[0].passage.filename == "linked/deep/a.md"
+    base.close()
+
+
+def test_an_upload_takes_the_place_of_a_document(documents: Path, index_dir: Path) -> None:
+    """Catches two versions of one document that both answer, and one that does not come back."""
+    uploads = documents.parent / "uploads"
+    write(documents / "shop" / "a.md", "Alpha of the folder.")
+    write(uploads / "shop" / "a.md", "Alpha that was sent.")
+    write(uploads / "new" / "b.md", "Beta that was sent.")
+
+    def index() -> None:
+        list(index_changes(documents, index_dir, uploads=uploads))
+
+    index()
+    assert texts(index_dir, "shop") == ["a", "Alpha that was sent."]
+    assert collections(index_dir) == ("new", "shop")
+    (uploads / "shop" / "a.md").unlink()
+    (uploads / "new" / "b.md").unlink()
+    index()
+    assert texts(index_dir, "shop") == ["a", "Alpha of the folder."]
+    assert collections(index_dir) == ("shop",)
+
+
+def test_a_collection_stays_at_home(documents: Path, index_dir: Path) -> None:
+    """Catches a look at the usual folder that undoes the indexing of another."""
+    uploads = documents.parent / "uploads"
+    write(documents / "a.md", "Alpha.")
+    write(documents.parent / "other" / "b.md", "Beta.")
+    list(index_changes(documents, index_dir, uploads=uploads))
+    reports(documents.parent / "other", index_dir)
+    write(documents.parent / "other" / "c.md", "Gamma.")
+    list(index_changes(documents, index_dir, uploads=uploads))
+    assert texts(index_dir, "default") == ["b", "Beta.", "c", "Gamma."]
 
 
 def test_two_files_of_one_name(documents: Path, index_dir: Path) -> None:

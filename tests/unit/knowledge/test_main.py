@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.knowledge.__main__ import index_command
+from agent.knowledge.__main__ import Bar, bar_line, index_command
+from agent.knowledge.index import Progress
+from agent.settings import AgentSettings
+
+
+def settings(folder: Path, **more: object) -> AgentSettings:
+    return AgentSettings(_env_file=None, data_dir=folder / "data", **more)  # type: ignore[call-arg,arg-type] # pydantic's
 
 
 def test_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,28 +21,39 @@ def test_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (documents / "shop").mkdir(parents=True)
     (documents / "shop" / "good.md").write_text("Good.")
     (documents / "shop" / "bad.md").write_bytes(b"\0")
-    (documents / "shop" / "scan.pdf").write_bytes(b"%PDF")
-    assert index_command(documents, tmp_path / "index") == 0
+    (documents / "shop" / "scan.png").write_bytes(b"PNG")
+    assert index_command(documents, settings(tmp_path)) == 0
     assert capsys.readouterr().out.splitlines() == [
         "left out shop/bad.md: binary, not text",
-        "shop: 1 documents, 1 passages (1 new, 0 changed, 0 removed); ignored: 1 .pdf",
+        "shop: 1 documents, 1 passages (1 new, 0 changed, 0 removed); ignored: 1 .png",
     ]
 
 
 def test_missing_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Catches success on a mistyped path."""
-    assert index_command(tmp_path / "nothing", tmp_path / "index") == 2
+    assert index_command(tmp_path / "nothing", settings(tmp_path)) == 2
     assert "no directory" in capsys.readouterr().err
+    assert index_command(None, settings(tmp_path, knowledge_dir=tmp_path / "nothing")) == 2
 
 
 def test_a_failed_index_is_a_failed_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Catches success although nothing was written."""
-    (tmp_path / "a.md").write_text("Text.")
-    (tmp_path / "index").write_text("a file in the way")
-    assert index_command(tmp_path, tmp_path / "index") == 1
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a.md").write_text("Text.")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "knowledge").write_text("a file in the way")
+    assert index_command(tmp_path / "documents", settings(tmp_path)) == 1
     assert capsys.readouterr().out.startswith("error: cannot write")
+
+
+def test_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches a bar in a log file, and a file's name that steers the terminal."""
+    progress = Progress("shop", 6, 12, "a\x1b[2J.md")
+    assert bar_line(progress) == "shop [############------------] 6/12 a?[2J.md"
+    Bar(sys.stderr).show(progress)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_package_does_without_livekit() -> None:
