@@ -17,7 +17,7 @@ from collections.abc import Coroutine
 from dataclasses import asdict, dataclass
 
 from livekit import api, rtc
-from livekit.agents import AgentSession
+from livekit.agents import NOT_GIVEN, AgentSession
 from livekit.agents.types import ATTRIBUTE_AGENT_STATE
 from livekit.agents.voice.room_io import (
     AudioInputOptions,
@@ -57,6 +57,8 @@ from agent.tenure import Tenure, TenureEnd
 SOURCES_TOPIC = "majlis.sources"
 SPEECH_ATTRIBUTE = "majlis.speech"
 """`off` where nobody here recognises the session's language, so that only typing works."""
+VOICE_ATTRIBUTE = "majlis.voice"
+"""`off` where nobody here speaks, so that answers come as text only."""
 
 CONNECT_TIMEOUT_S = 5.0
 CONNECT_ATTEMPTS = 4
@@ -121,6 +123,7 @@ class RoomAgent:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._opened = False
         self._hears = True
+        self._speaks = True
         self._agent_state = AgentState.INITIALIZING
         self._user_speaks = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -164,8 +167,8 @@ class RoomAgent:
             self._end(Ending(EndReason.ROOM_GONE, "cannot join the room"))
             return
         self._conversation = conversation
-        if not self._hears:
-            await self._show({SPEECH_ATTRIBUTE: "off"})
+        if lacks := self._lacks():
+            await self._show(lacks)
         self._greet()
         await self._keep_time()
 
@@ -194,6 +197,7 @@ class RoomAgent:
             settings, language=job.language, voice=job.voice, collection=job.knowledge_base
         )
         self._hears = stages.stt is not None
+        self._speaks = stages.tts is not None
         return Conversation(job, settings, stages, self._open_knowledge(), self)
 
     def _open_knowledge(self) -> Retriever:
@@ -214,6 +218,7 @@ class RoomAgent:
             # a page that is reloaded comes back: the timers are ours
             close_on_disconnect=False,
             audio_input=_MICROPHONE if self._hears else False,
+            audio_output=NOT_GIVEN if self._speaks else False,
             text_input=TextInputOptions(text_input_cb=on_typed),
         )
 
@@ -300,8 +305,12 @@ class RoomAgent:
 
     async def _show_again(self) -> None:
         """A room server that was started again knows nothing of us."""
-        speech = {} if self._hears else {SPEECH_ATTRIBUTE: "off"}
-        await self._show({ATTRIBUTE_AGENT_STATE: self._agent_state.value, **speech})
+        await self._show({ATTRIBUTE_AGENT_STATE: self._agent_state.value, **self._lacks()})
+
+    def _lacks(self) -> dict[str, str]:
+        """What clients are told that does not work here, as attributes."""
+        works = {SPEECH_ATTRIBUTE: self._hears, VOICE_ATTRIBUTE: self._speaks}
+        return {attribute: "off" for attribute, does in works.items() if not does}
 
     async def _show(self, attributes: dict[str, str]) -> None:
         try:

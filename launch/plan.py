@@ -50,6 +50,8 @@ class Plan:
     programs: tuple[Program, ...]
     taken: tuple[tuple[str, str], ...]
     """(part, what it is taken from) for each part."""
+    preparations: tuple[tuple[str, ...], ...] = ()
+    """Commands that are run one after the other before the programs are."""
 
 
 def make_plan(settings: LaunchSettings, embedded: Embedded, stages: StageChoice) -> Plan:
@@ -77,7 +79,13 @@ def make_plan(settings: LaunchSettings, embedded: Embedded, stages: StageChoice)
             stop_wait_s=int(settings.drain_timeout_seconds) + DRAIN_MARGIN_S,
         ),
     ]
-    return Plan(tuple(programs), _taken(settings, embedded, stages))
+    return Plan(tuple(programs), _taken(settings, embedded, stages), _preparations(stages))
+
+
+def _preparations(stages: StageChoice) -> tuple[tuple[str, ...], ...]:
+    index = (sys.executable, "-m", "agent.knowledge", "index")
+    language_model = (sys.executable, "-m", "agent.stages.local.language_model")
+    return (index, language_model) if stages.recognition.local else (index,)
 
 
 def _python(name: str, module: str, *, priority: int, stop_wait_s: int = 5) -> Program:
@@ -122,9 +130,8 @@ def _taken(
         if embedded.redis_server is not None
         else "as REDIS_URL says"
     )
-    chosen = (stages.recognition, stages.answers, stages.speech)
     return (
         ("rooms", rooms),
         ("redis", redis),
-        *((str(part.stage), f"{part.label} ({part.reason})") for part in chosen),
+        *((str(chosen.stage), chosen.told) for chosen in stages.stages),
     )

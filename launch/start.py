@@ -140,9 +140,8 @@ async def _run(machine: Machine, tell: Tell) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, _settle, stop, number)
     began = time.monotonic()
-    for module in ("agent.knowledge", "agent.stages.local.language_model"):
-        arguments = ["index"] if module == "agent.knowledge" else []
-        if not await _first(_preparation(machine, module, arguments), stop):
+    for command in machine.plan.preparations:
+        if not await _first(_preparation(machine, command), stop):
             return 0
     with contextlib.ExitStack() as stack:
         if machine.settings.logs_to_stdout:
@@ -173,10 +172,10 @@ async def _supervise(machine: Machine, stop: Stop, began: float, tell: Tell) -> 
         await _stop(machine, supervisord, exited, fast=fast, tell=tell)
 
 
-async def _preparation(machine: Machine, module: str, arguments: list[str]) -> None:
+async def _preparation(machine: Machine, command: tuple[str, ...]) -> None:
     """Run one step of getting ready, its output shown as it comes."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
+        *command,
         env=machine.environment,
         cwd=PROJECT_ROOT,
         preexec_fn=_die_with_parent,
@@ -189,7 +188,7 @@ async def _preparation(machine: Machine, module: str, arguments: list[str]) -> N
         await process.wait()
         raise
     if code != 0:
-        raise StartFailed(f"`python -m {' '.join([module, *arguments])}` failed (exit code {code})")
+        raise StartFailed(f"`{' '.join(command)}` failed (exit code {code})")
 
 
 async def _first(work: Coroutine[Any, Any, None], stop: Stop) -> bool:

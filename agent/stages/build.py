@@ -20,7 +20,8 @@ class Stages:
     stt: stt.STT[Any] | None
     """None: nobody here recognises this language; typed turns only."""
     llm: llm.LLM[Any]
-    tts: tts.TTS[Any]
+    tts: tts.TTS[Any] | None
+    """None: answers come as text only."""
     conn_options: SessionConnectOptions
     """Timeouts and retries of the settings, for the session."""
 
@@ -29,7 +30,8 @@ class Stages:
         if self.stt is not None:
             await self.stt.aclose()
         await self.llm.aclose()
-        await self.tts.aclose()
+        if self.tts is not None:
+            await self.tts.aclose()
 
 
 def build_stages(

@@ -45,7 +45,7 @@ class Provider:
     """Name of the setting with its key."""
     recognizer: "Callable[[Request], stt.STT[Any] | None] | None" = None
     answerer: "Callable[[Request], llm.LLM[Any]] | None" = None
-    synthesizer: "Callable[[Request], tts.TTS[Any]] | None" = None
+    synthesizer: "Callable[[Request], tts.TTS[Any] | None] | None" = None
     only_by_name: frozenset[Stage] = frozenset()
     """Stages that `auto` leaves to others."""
 
@@ -177,6 +177,8 @@ LOCAL = Provider(
     answerer=_local_answerer,
     synthesizer=_local_synthesizer,
 )
+NONE = Provider("none", "none", recognizer=lambda _: None, synthesizer=lambda _: None)
+"""Does without the stage: turns are typed, answers are read."""
 
 PROVIDERS: tuple[Provider, ...] = (
     Provider("assemblyai", "AssemblyAI", "assembly_api_key", recognizer=_assemblyai_recognizer),
@@ -191,5 +193,6 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
     Provider("inworld", "Inworld", "inworld_api_key", synthesizer=_inworld_synthesizer),
     LOCAL,
+    NONE,
 )
 """In the order in which `auto` asks for keys."""

@@ -62,7 +62,7 @@ describe('talking', () => {
 
   it('stops recording for an agent that cannot hear the language', async () => {
     const { link, session } = await talking();
-    link.onEvent({ type: 'agent', agent: { state: 'listening', hears: false } });
+    link.onEvent({ type: 'agent', agent: { ...LISTENING, hears: false } });
     await vi.advanceTimersByTimeAsync(0);
     expect(link.microphone).toBe('closed');
     expect(session().microphone).toBe('off');

@@ -18,7 +18,7 @@ export const ADMISSION: Admission = {
   roomName: 'session_1_a',
 };
 
-export const LISTENING: Agent = { state: 'listening', hears: true };
+export const LISTENING: Agent = { state: 'listening', hears: true, speaks: true };
 
 export class FakeApi implements SessionApi {
   readonly started: StartRequest[] = [];

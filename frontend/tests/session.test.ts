@@ -23,7 +23,7 @@ const EVENTS: readonly SessionEvent[] = [
   { type: 'close' },
 ];
 
-const LISTENING = { state: 'listening', hears: true } as const;
+const LISTENING = { state: 'listening', hears: true, speaks: true } as const;
 
 function at(phase: Phase, change: Partial<SessionState> = {}): SessionState {
   return { ...INITIAL, phase, ...change };

@@ -24,6 +24,7 @@ ILL_EVERY_S = 0.5
 """As long as something is missing: whoever waits for us to be well should not wait long."""
 REDIS_TIMEOUT_S = 1.0
 
+# in the order of a turn
 _STAGES = {"STT_PROVIDER": "asr", "LLM_PROVIDER": "rag", "TTS_PROVIDER": "tts"}
 
 
@@ -89,10 +90,12 @@ class Probes:
 def stage_conditions(settings: AgentSettings) -> StageConditions:
     """Whether the stages' providers hold, by their settings alone."""
     try:
-        choose(settings)
+        choice = choose(settings)
     except StageUnavailable as error:
         logger.warning("a stage is not available", extra={"error": str(error)})
         stage = _STAGES.get(getattr(error, "setting", ""))
         broken = [stage] if stage else list(_STAGES.values())
         return StageConditions(**dict.fromkeys(broken, Condition.UNHEALTHY))
-    return StageConditions()
+    named = zip(_STAGES.values(), choice.stages, strict=True)
+    wanting = [name for name, chosen in named if chosen.remedy]
+    return StageConditions(**dict.fromkeys(wanting, Condition.UNHEALTHY))

@@ -228,6 +228,13 @@ async def test_language_that_cannot_be_heard_is_typed(
     await eventually(silent, what="the microphone is off")
 
 
+async def test_answers_that_can_only_be_read_are_announced(page: TalkPage, crowd: Crowd) -> None:
+    """Catches a person who waits for a voice that will not come."""
+    await page.button("Talk").click()
+    await ScriptedAgent.join(crowd, **{"majlis.voice": "off"})
+    await expect(page.notices).to_contain_text("Answers come in writing")
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [(429, "All places are taken"), (503, "The service is not working"), (401, "credentials")],

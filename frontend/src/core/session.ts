@@ -52,6 +52,8 @@ export interface Agent {
   readonly state: AgentState;
   /** Whether it can hear this conversation's language, or only read. */
   readonly hears: boolean;
+  /** Whether its answers can be heard, or only read. */
+  readonly speaks: boolean;
 }
 
 export interface SessionState {

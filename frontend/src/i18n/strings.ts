@@ -43,6 +43,7 @@ export interface Strings {
   readonly asking: string;
   readonly tryAgain: string;
   readonly noSpeech: string;
+  readonly noVoice: string;
   readonly problem: Readonly<Record<Problem, string>>;
 }
 
@@ -96,6 +97,7 @@ const en: Strings = {
   asking: 'Please allow the microphone.',
   tryAgain: 'Try again',
   noSpeech: 'Speech recognition is not available for this language here. Type, and I will answer.',
+  noVoice: 'There is no voice here. Answers come in writing.',
   problem: {
     busy: 'All places are taken right now. Please try again in a minute.',
     unavailable: 'The service is not working right now. Please try again soon.',
@@ -161,6 +163,7 @@ const ar: Strings = {
   asking: 'يُرجى السماح باستخدام الميكروفون.',
   tryAgain: 'حاول مرة أخرى',
   noSpeech: 'التعرّف على الكلام غير متاح هنا لهذه اللغة. اكتب وسأجيبك.',
+  noVoice: 'الصوت غير متاح هنا. تصلك الإجابات مكتوبة.',
   problem: {
     busy: 'كل الأماكن مشغولة الآن. يُرجى المحاولة بعد دقيقة.',
     unavailable: 'الخدمة لا تعمل الآن. يُرجى المحاولة بعد قليل.',

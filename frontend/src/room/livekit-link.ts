@@ -25,6 +25,7 @@ const SOURCES_TOPIC = 'majlis.sources';
 
 const STATE_ATTRIBUTE = 'lk.agent.state';
 const SPEECH_ATTRIBUTE = 'majlis.speech';
+const VOICE_ATTRIBUTE = 'majlis.voice';
 const SEGMENT_ATTRIBUTE = 'lk.segment_id';
 const FINAL_ATTRIBUTE = 'lk.transcription_final';
 const TRACK_ATTRIBUTE = 'lk.transcribed_track_id';
@@ -180,6 +181,7 @@ function agentOf({ attributes }: RemoteParticipant): Agent {
   return {
     state: agentStateOf(attributes[STATE_ATTRIBUTE]),
     hears: attributes[SPEECH_ATTRIBUTE] !== 'off',
+    speaks: attributes[VOICE_ATTRIBUTE] !== 'off',
   };
 }
 

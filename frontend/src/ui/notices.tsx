@@ -36,6 +36,11 @@ export function Notices({ session, conversation }: NoticesProps) {
           {strings.noSpeech}
         </p>
       )}
+      {session.agent?.speaks === false && (
+        <p className="notice" role="status">
+          {strings.noVoice}
+        </p>
+      )}
     </div>
   );
 }

@@ -214,6 +214,7 @@ async def test_inworld_speaks_through_its_websocket(machine: AgentSettings, vend
         voice="Hades",
         collection="default",
     )
+    assert stages.tts is not None
     async with stages.tts.stream(conn_options=ONCE) as stream:
         stream.push_text("Good morning to you.")
         stream.end_input()
@@ -242,6 +243,7 @@ async def test_inworld_refusing_a_text_surfaces(machine: AgentSettings, vendor: 
         voice=None,
         collection="default",
     )
+    assert stages.tts is not None
     with pytest.raises(APIStatusError) as caught:
         await stages.tts.synthesize("Hello", conn_options=ONCE).collect()
     assert caught.value.status_code == 403

@@ -60,6 +60,26 @@ def test_a_configured_part_is_not_embedded() -> None:
     assert not any(SECRET in taken for _, taken in made.taken)
 
 
+def test_what_has_no_wheel_here_is_told_and_not_run() -> None:
+    """Catches a program that can only fail, or a start that stops where the rest would run."""
+    given = settings()
+    made = make_plan(given, EVERYTHING, choose(given, installed=lambda _: False))
+    assert {"recognizer", "synthesizer"}.isdisjoint(names(made))
+    assert {"api", "worker", "agent-host"} <= set(names(made))
+    assert not any("agent.stages.local.language_model" in step for step in made.preparations)
+    taken = dict(made.taken)
+    assert "pocketsphinx" in taken["recognition"]
+    assert "ASSEMBLY_API_KEY" in taken["recognition"]
+    assert "espeakng_loader" in taken["speech"]
+    assert "INWORLD_API_KEY" in taken["speech"]
+
+
+def test_documents_are_made_ready_first() -> None:
+    """Catches a collection that is not indexed, or whose words the recogniser does not expect."""
+    modules = [step[2] for step in plan(settings()).preparations]
+    assert modules == ["agent.knowledge", "agent.stages.local.language_model"]
+
+
 def test_the_agents_stop_first_and_have_the_time_to_drain() -> None:
     """Catches a stop order in which Redis or the rooms go while calls still run, or a kill before
     the drain is over."""

@@ -74,12 +74,37 @@ def test_what_cannot_be_had_is_said(
         assert word in str(caught.value)
 
 
-def test_a_missing_wheel_is_said_with_the_remedy() -> None:
-    """Catches a platform without PocketSphinx failing at the first word that is spoken."""
+@pytest.mark.parametrize(
+    ("module", "at", "key"),
+    [("pocketsphinx", 0, "ASSEMBLY_API_KEY"), ("espeakng_loader", 2, "INWORLD_API_KEY")],
+)
+def test_a_missing_wheel_is_said_with_the_remedy(module: str, at: int, key: str) -> None:
+    """Catches a platform on which one library stops everything, or is missed without a word."""
+    choice = choose(settings(), installed=lambda asked: asked != module)
+    missing = choice.stages[at]
+    assert missing.provider == "none"
+    assert module in missing.told
+    assert key in missing.told
+    others = {0, 1, 2} - {at}
+    assert all(choice.stages[other].local and not choice.stages[other].remedy for other in others)
+
+
+@pytest.mark.parametrize("setting", ["STT_PROVIDER", "TTS_PROVIDER"])
+def test_a_missing_wheel_that_was_asked_for_by_name_is_an_error(setting: str) -> None:
+    """Catches an operator's wish that is dropped without their knowing."""
     with pytest.raises(StageUnavailable) as caught:
-        choose(settings(), installed=lambda module: module != "pocketsphinx")
-    assert "pocketsphinx" in str(caught.value)
-    assert "ASSEMBLY_API_KEY" in str(caught.value)
+        choose(settings(**{setting.lower(): "local"}), installed=lambda _: False)
+    assert caught.value.setting == setting
+    assert f"{setting}=none" in str(caught.value)
+
+
+def test_a_stage_can_be_done_without_by_name() -> None:
+    """Catches a wish that is taken for a fault, and answers that nobody writes."""
+    choice = chosen(stt_provider="none", tts_provider="none", assembly_api_key="key")
+    assert [stage.provider for stage in choice.stages] == ["none", "local", "none"]
+    assert not any(stage.remedy for stage in choice.stages)
+    with pytest.raises(StageUnavailable):
+        chosen(llm_provider="none")
 
 
 def test_a_missing_wheel_that_is_not_needed_is_no_matter() -> None:
@@ -93,6 +118,7 @@ def test_only_english_is_heard_locally() -> None:
     assert chosen().hears("en-GB")
     assert not chosen().hears("ar-EG")
     assert chosen(assembly_api_key="key").hears("ar-EG")
+    assert not chosen(stt_provider="none").hears("en-US")
 
 
 def test_choosing_does_not_import_the_framework() -> None:
