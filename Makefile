@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: run page test check unit integration acceptance browser test-rooms bench-start image-check requirements clean
+.PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn image-check requirements clean
 
 run: $(VENV)/.run page
 	@exec $(BIN)/python run.py
@@ -47,6 +47,11 @@ test-rooms: $(VENV)/.dev
 
 bench-start: $(VENV)/.dev
 	$(BIN)/python -m bench.start
+
+# Against any LiveKit: LIVEKIT_URL=… LIVEKIT_API_KEY=… LIVEKIT_API_SECRET=… make bench-spawn
+# A part of it: make bench-spawn SPAWN="--only joining ending --sessions 10"; few of all: --quick
+bench-spawn: $(VENV)/.dev
+	$(BIN)/python -m bench.spawn --keep $(SPAWN)
 
 $(VENV)/.run: requirements.txt pyproject.toml
 	@echo "Setting up $(VENV); the first time takes about a minute."

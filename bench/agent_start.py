@@ -15,11 +15,10 @@ from pathlib import Path
 
 from agent.host_protocol import End, Prewarm
 from agent.job import AgentJoined
+from bench.memory import uss_mib
 from tests.integration.agent.processes import HostProcess, RedisProcess, alive, job
 from tests.integration.agent.user import User
 from tests.rooms.server import DevroomProcess, RoomServer
-
-MIB = 1024
 
 
 def main() -> None:
@@ -100,13 +99,6 @@ def _summary(calls: list[dict[str, float]]) -> dict[str, dict[str, float]]:
         p95 = values[min(len(values) - 1, round(0.95 * (len(values) - 1)))]
         summary[name] = {"p50": round(statistics.median(values), 1), "p95": round(p95, 1)}
     return summary
-
-
-def uss_mib(pid: int) -> float:
-    """Memory of a process that no other shares."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    private = (line.split()[1] for line in rollup if line.startswith("Private_"))
-    return sum(int(kib) for kib in private) / MIB
 
 
 if __name__ == "__main__":

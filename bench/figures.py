@@ -1,5 +1,7 @@
 """What the benchmarks say of a series of measurements."""
 
+import os
+import platform
 import statistics
 from collections.abc import Sequence
 
@@ -14,4 +16,13 @@ def summary_ms(seconds: Sequence[float]) -> dict[str, float]:
         "p95_ms": round(p95 * 1000, 1),
         "min_ms": round(ordered[0] * 1000, 1),
         "max_ms": round(ordered[-1] * 1000, 1),
+    }
+
+
+def machine() -> dict[str, object]:
+    """What the figures were taken on, and how busy that was: what is shared gives upper bounds."""
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
     }

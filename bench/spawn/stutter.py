@@ -1,0 +1,114 @@
+"""Whether those who talk hear it when others start: gaps in a running call's audio."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from dataclasses import dataclass
+
+from livekit import rtc
+
+from bench.spawn.packets import Capture, Packet, longest_gap_s
+from bench.spawn.site import PATIENCE_S, Site
+from tests.clients.caller import Caller
+
+LONG_STORY = "The quick brown fox jumps over the lazy dog while everybody listens to it. " * 24
+SETTLE_S = 3.0
+LOOK_EVERY_S = 0.05
+SAMPLES_PER_MS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the caller's own receiver has counted so far."""
+
+    at: float
+    ssrc: int
+    concealed: int
+    """Samples at 48 kHz that were made up as the real ones had not come; silence is left out."""
+
+
+async def stutter(site: Site, starts: int, *, window_s: float) -> dict[str, object]:
+    """A call in which the agent speaks on: alone for so long, then so long with the starts."""
+    async with Caller.start(site.stack.url, openingLine=LONG_STORY) as caller:
+        await caller.until(lambda: caller.heard.audible(), within_s=30, what="it speaks")
+        track = agents_track(caller)
+        await asyncio.sleep(SETTLE_S)
+        with contextlib.ExitStack() as stack:
+            capture = None
+            with contextlib.suppress(OSError):
+                capture = stack.enter_context(Capture())
+            control = await _window(track, window_s)
+            others = asyncio.create_task(_start_others(site, starts))
+            loaded = await _window(track, window_s)
+            there_s = await others
+            spoke_on = caller.heard.audible()[-1] > time.monotonic() - 1.0
+        await caller.end()
+    packets = capture.packets if capture is not None else []
+    return {
+        "starts": starts,
+        "all_agents_in_their_rooms_ms": round(there_s * 1000),
+        "agent_spoke_throughout": spoke_on,
+        "control": _figures(control, packets),
+        "while_they_start": _figures(loaded, packets),
+    }
+
+
+def agents_track(caller: Caller) -> rtc.RemoteAudioTrack:
+    """What the agent says, as the caller receives it."""
+    agent = caller.room.remote_participants[caller.agent_identity]
+    tracks = (publication.track for publication in agent.track_publications.values())
+    return next(track for track in tracks if isinstance(track, rtc.RemoteAudioTrack))
+
+
+async def _window(track: rtc.RemoteAudioTrack, for_s: float) -> list[Look]:
+    looks = []
+    until = time.monotonic() + for_s
+    while time.monotonic() < until:
+        looks.append(await _look(track))
+        await asyncio.sleep(LOOK_EVERY_S)
+    return looks
+
+
+async def _look(track: rtc.RemoteAudioTrack) -> Look:
+    for stats in await track.get_stats():
+        if stats.WhichOneof("stats") == "inbound_rtp":
+            inbound = stats.inbound_rtp
+            concealed = inbound.inbound.concealed_samples - inbound.inbound.silent_concealed_samples
+            return Look(time.time(), inbound.stream.ssrc, concealed)
+    raise AssertionError("the receiver counts nothing")
+
+
+def _figures(looks: list[Look], packets: list[Packet]) -> dict[str, object]:
+    growth = [b.concealed - a.concealed for a, b in itertools.pairwise(looks)]
+    gap_s = longest_gap_s(packets, looks[-1].ssrc, looks[0].at, looks[-1].at)
+    return {
+        "seconds": round(looks[-1].at - looks[0].at, 1),
+        "longest_gap_between_packets_ms": None if gap_s is None else round(gap_s * 1000, 1),
+        "concealed_ms": round(sum(growth) / SAMPLES_PER_MS, 1),
+        "longest_concealed_ms": round(_longest_run(growth) / SAMPLES_PER_MS, 1),
+    }
+
+
+def _longest_run(growth: list[int]) -> int:
+    """The most samples made up in looks that follow each other."""
+    longest = run = 0
+    for more in growth:
+        run = run + more if more else 0
+        longest = max(longest, run)
+    return longest
+
+
+async def _start_others(site: Site, starts: int) -> float:
+    began = time.monotonic()
+
+    async def one() -> str:
+        started = await site.start()
+        async with site.watch(started) as watcher:
+            await watcher.agent(within_s=PATIENCE_S)
+        return started.session_id
+
+    sessions = await asyncio.gather(*(one() for _ in range(starts)))
+    took = time.monotonic() - began
+    await asyncio.gather(*(site.end(session) for session in sessions))
+    return took
