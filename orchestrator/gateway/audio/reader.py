@@ -76,6 +76,7 @@ class Reader:
         self._unread: deque[io.BytesIO] = deque()
         self._boxes = BoxCutter() if source is InputFormat.MP4 else None
         self._at_end = False
+        self._failure: Exception | None = None
         self._samples = bytearray()
         self._unheard_bytes = 0
         self._resampler = Resampler(rate_hz)
@@ -106,7 +107,19 @@ class Reader:
         self._turns.put(None)
 
     def read(self, size: int) -> bytes:
-        """FFmpeg asks for bytes; none mean the end."""
+        """FFmpeg asks for bytes; none mean the end.
+
+        What is raised here it may well ignore, and ask again; then it is the end.
+        """
+        if self._failure is not None:
+            return b""
+        try:
+            return self._next_part(size)
+        except Exception as failure:
+            self._failure = failure
+            raise
+
+    def _next_part(self, size: int) -> bytes:
         while True:
             while self._unread:
                 if part := self._unread[0].read(size):
@@ -144,11 +157,11 @@ class Reader:
         try:
             self._decode()
             answer: bytes | AudioError = bytes(self._samples)
-        except _GivenUp:
-            return
         except AudioError as error:
             answer = error
         except Exception as error:  # noqa: BLE001 - the edge of the thread; a stranger's bytes
+            if isinstance(self._failure, _GivenUp):
+                return
             _log.debug("audio cannot be read", exc_info=error)
             answer = UnreadableAudio(f"The audio is no {self._source.value} that can be read.")
         self._answer(answer)
@@ -157,7 +170,7 @@ class Reader:
     def _idle(self) -> None:
         """The file has ended, and maybe not the stream: what follows it is not audio."""
         with contextlib.suppress(_GivenUp, UnreadableAudio):
-            while not self._at_end:
+            while not self._at_end and not self._over:
                 self._next_turn()
                 self._answer(b"")
 
@@ -178,6 +191,8 @@ class Reader:
                 bad = 0 if self._decode_packet(packet) else bad + 1
                 if bad > BAD_PACKETS:
                     raise UnreadableAudio("The audio is damaged.")
+        if self._failure is not None:
+            raise self._failure
         self._emit(self._resampler.flush())
 
     def _decode_packet(self, packet: "Packet[AudioStream]") -> bool:
