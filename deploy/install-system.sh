@@ -4,4 +4,4 @@ set -eu
 apt-get update -q
 apt-get install -y -q --no-install-recommends tini redis-server ca-certificates
 rm -rf /var/lib/apt/lists/*
-id majlis >/dev/null 2>&1 || useradd --system --uid 10001 --user-group --home-dir /data majlis
+id majlis >/dev/null 2>&1 || useradd --uid 10001 --user-group --home-dir /data --no-create-home majlis

@@ -1,0 +1,75 @@
+"""Debian roots in folders, and processes in them: namespaces, so that nothing stays mounted.
+
+Failed
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEBIAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+ROOT_MOUNTS = """\
+mount --bind "$1" "$1"
+mount -t proc proc "$1/proc"
+mount -t tmpfs -o mode=755 dev "$1/dev"
+for node in null zero full random urandom tty; do
+    touch "$1/dev/$node"
+    mount --bind "/dev/$node" "$1/dev/$node"
+done
+ln -s /proc/self/fd "$1/dev/fd"
+ln -s /proc/self/fd/1 "$1/dev/stdout"
+ln -s /proc/self/fd/2 "$1/dev/stderr"
+mkdir -m 1777 "$1/dev/shm"
+mount -t tmpfs -o mode=1777 shm "$1/dev/shm"
+"""
+"""Shell: what a container finds mounted in the root `$1`."""
+
+
+class Failed(Exception):
+    """A step did not do what it should."""
+
+
+def unshare(*more: str) -> list[str]:
+    """A namespace whose every process dies when we let go of it."""
+    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", *more]
+
+
+def place(root: Path, path: str) -> Path:
+    return root / path.lstrip("/")
+
+
+def write_hosts(root: Path, names: str) -> None:
+    (root / "etc/hosts").write_text(f"127.0.0.1 {names}\n")
+
+
+def within(seconds: float, what: str, look: Callable[[], T]) -> T:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            seen = look()
+            if seen:
+                return seen
+        except (Failed, OSError) as error:
+            if time.monotonic() > deadline:
+                raise Failed(f"{what}: {error}") from error
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.2)
+
+
+def require(holds: bool, what: str) -> None:
+    if not holds:
+        raise Failed(what)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    print(f"{what}", flush=True)
+    began = time.monotonic()
+    yield
+    print(f"  ok, {time.monotonic() - began:.1f} s", flush=True)
