@@ -95,12 +95,14 @@ class Tone:
         await self._source.aclose()
 
 
-async def heard_frequency_hz(track: rtc.Track, seconds: float = 0.5) -> float:
+async def heard_frequency_hz(
+    track: rtc.Track, seconds: float = 0.5, within_s: float = _WAIT_S
+) -> float:
     """The strongest frequency of the first audible part of a track."""
     stream = rtc.AudioStream(track, sample_rate=RATE_HZ, num_channels=1)
     parts: list[npt.NDArray[np.int16]] = []
     try:
-        async with asyncio.timeout(_WAIT_S):
+        async with asyncio.timeout(within_s):
             async for event in stream:
                 samples = np.frombuffer(event.frame.data, dtype=np.int16)
                 if np.abs(samples).max(initial=0) > _AUDIBLE:

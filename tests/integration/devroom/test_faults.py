@@ -17,6 +17,8 @@ pytestmark = pytest.mark.rooms
 _NEAR_HZ = 4.0
 _MODES = pytest.mark.parametrize("single", [False, True], ids=["dual", "single"])
 _OUTAGE_S = 17.0
+_MENDED_S = 30.0
+"""The SDK tries to resume at intervals of its own, and may be between two attempts."""
 
 _CHILD = """
 import asyncio, sys
@@ -84,10 +86,12 @@ async def test_an_outage_of_the_media_path_is_survived(devroom: DevroomProcess) 
         mended = time.monotonic()
         await asyncio.sleep(1)
         for _, bob, track in pairs:
-            assert await heard_frequency_hz(track) == pytest.approx(440, abs=_NEAR_HZ)
+            left_s = mended + _MENDED_S - time.monotonic()
+            assert await heard_frequency_hz(track, within_s=left_s) == pytest.approx(
+                440, abs=_NEAR_HZ
+            )
             assert bob.count("participant_disconnected") == 0
             assert bob.count("track_unsubscribed") == 0
-        assert time.monotonic() - mended < 12
 
 
 async def test_a_restarted_server_is_joined_again(start_devroom: StartDevroom) -> None:
