@@ -99,11 +99,18 @@ class Job:
     """What was said before, oldest first, when this agent takes over from another."""
     attempt: int = 0
     """How many agents this session has had before."""
+    deployment: str = ""
+    """Whose the room is, where several deployments share a room server."""
 
     @property
     def agent_identity(self) -> str:
-        """The same for every agent of the session, so that a successor takes the place over."""
-        return f"agent-{self.session_id}"
+        """Who the agent is in the room."""
+        return agent_identity(self.session_id)
+
+
+def agent_identity(session_id: str) -> str:
+    """The same for every agent of the session, so that a successor takes the place over."""
+    return f"agent-{session_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,39 @@
 """The lease that lets one agent, and one only, run a session.
 
-It is a Redis hash `{fence, host}` with a time to live. The fence is drawn from one counter, so a
-later holder's is always larger, and whoever holds a smaller one finds out at its next renewal.
-Every process of the deployment goes through these scripts; each is atomic.
+It is a Redis hash `{fence, host, pulse}` with a time to live. The fence is drawn from one counter
+that runs ahead of the clock, so a later holder's is always larger, and whoever holds a smaller one
+finds out at its next renewal, which is the agent's heartbeat too. Every process of the deployment
+goes through these scripts; each is atomic.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
 from redis.asyncio import Redis
+
+from agent.job import AgentState
 
 _FENCE_COUNTER = "majlis:fence"
 
 _TAKE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local fence = redis.call('INCR', KEYS[2])
-redis.call('HSET', KEYS[1], 'fence', fence, 'host', ARGV[1])
+-- a Redis that lost its last second would draw the fences of that second again
+local now = redis.call('TIME')
+local least = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+if fence < least then
+    fence = least
+    redis.call('SET', KEYS[2], string.format('%.0f', fence))
+end
+redis.call('HSET', KEYS[1], 'fence', string.format('%.0f', fence), 'host', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return fence
 """
 
 _RENEW = """
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'pulse', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
@@ -40,11 +53,29 @@ return redis.call('DEL', KEYS[1])
 
 
 @dataclass(frozen=True, slots=True)
+class Pulse:
+    """How an agent is, as it says with each renewal."""
+
+    state: AgentState
+    cpu: float
+    """Share of one processor that it used since it said so last."""
+    memory_mib: float
+    """Resident, what it shares with its host included."""
+    at: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """Who runs a session at present."""
 
     fence: int
     host: str
+    pulse: Pulse | None = None
+    """None: it has not renewed the lease yet."""
+
+
+PULSE_CODEC: TypeAdapter[Pulse] = TypeAdapter(Pulse)
 
 
 class Leases:
@@ -70,9 +101,10 @@ class Leases:
         )
         return int(fence) or None
 
-    async def renew(self, session_id: str, fence: int) -> bool:
+    async def renew(self, session_id: str, fence: int, pulse: Pulse) -> bool:
         """Hold it for another time to live. False: it is no longer ours, so leave."""
-        renewed = await self._renew(keys=[self.key(session_id)], args=[fence, self._ttl_ms])
+        args: list[int | bytes] = [fence, self._ttl_ms, PULSE_CODEC.dump_json(pulse)]
+        renewed = await self._renew(keys=[self.key(session_id)], args=args)
         return bool(renewed)
 
     async def regain(self, session_id: str, fence: int, host: str) -> bool:
@@ -89,7 +121,23 @@ class Leases:
 
     async def holder(self, session_id: str) -> Holder | None:
         """Who holds it, if anybody."""
-        fields = await self._redis.hgetall(self.key(session_id))
-        if not fields:
-            return None
-        return Holder(fence=int(fields["fence"]), host=str(fields["host"]))
+        return (await self.holders([session_id]))[0]
+
+    async def holders(self, session_ids: Sequence[str]) -> list[Holder | None]:
+        """Who holds each of these, in their order."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for session_id in session_ids:
+                pipeline.hmget(self.key(session_id), "fence", "host", "pulse")
+            rows = await pipeline.execute()
+        return [_holder(*row) for row in rows]
+
+    async def redis_up_s(self) -> float:
+        """For how long Redis has been up. After an outage, leases are taken up again in time."""
+        return float((await self._redis.info("server"))["uptime_in_seconds"])
+
+
+def _holder(fence: str | None, host: str | None, pulse: str | None) -> Holder | None:
+    if fence is None or host is None:
+        return None
+    told = None if pulse is None else PULSE_CODEC.validate_json(pulse)
+    return Holder(fence=int(fence), host=host, pulse=told)

@@ -44,7 +44,8 @@ from agent.job import (
 )
 from agent.knowledge.errors import KnowledgeError, UnknownCollection
 from agent.knowledge.retrieval import KnowledgeBase
-from agent.lease import Leases
+from agent.lease import Leases, Pulse
+from agent.load import Load
 from agent.phrases import phrases
 from agent.presence import Patience, Presence
 from agent.report import Reports
@@ -107,7 +108,9 @@ class RoomAgent:
             fence=job.fence,
             host=settings.agent_host_name or socket.gethostname(),
             ttl_s=settings.agent_lease_seconds,
+            pulse=self._feel_pulse,
         )
+        self._load = Load()
         self._room = rtc.Room()
         self._conversation: Conversation | None = None
         self._presence = Presence(
@@ -350,6 +353,10 @@ class RoomAgent:
             case TenureEnd.OUT_OF_SIGHT:
                 self._end(Ending(EndReason.AGENT_FAILED, "redis unreachable"))
 
+    def _feel_pulse(self) -> Pulse:
+        cpu, memory_mib = self._load.look()
+        return Pulse(self._agent_state, cpu, memory_mib, time.time())
+
     # leaving
 
     def _end(self, ending: Ending) -> None:
@@ -411,7 +418,7 @@ def access_token(job: Job, settings: AgentSettings) -> str:
         .with_kind("agent")
         .with_name("Assistant")
         .with_grants(grants)
-        .with_room_config(room_configuration(settings))
+        .with_room_config(room_configuration(settings, job.deployment))
         .with_ttl(datetime.timedelta(hours=6))
         .to_jwt()
     )

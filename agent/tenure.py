@@ -9,6 +9,8 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
+from agent.lease import Pulse
+
 OUTAGE_GRACE_S = 120.0
 """How long an agent goes on when it cannot renew its lease any more.
 
@@ -24,7 +26,7 @@ _log = logging.getLogger(__name__)
 class Lease(Protocol):
     """The lease on one session, as `agent.lease.Leases` keeps it. Raises `RedisError`, OSError."""
 
-    async def renew(self, session_id: str, fence: int) -> bool: ...
+    async def renew(self, session_id: str, fence: int, pulse: Pulse) -> bool: ...
 
     async def regain(self, session_id: str, fence: int, host: str) -> bool: ...
 
@@ -49,6 +51,7 @@ class Tenure:
         fence: int,
         host: str,
         ttl_s: float,
+        pulse: Callable[[], Pulse],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -57,6 +60,7 @@ class Tenure:
         self._fence = fence
         self._host = host
         self._ttl_s = ttl_s
+        self._pulse = pulse
         self._clock = clock
         self._sleep = sleep
         self._renewed_at = clock()
@@ -83,7 +87,8 @@ class Tenure:
                 if ran_out:
                     held = await self._lease.regain(self._session_id, self._fence, self._host)
                 else:
-                    held = await self._lease.renew(self._session_id, self._fence)
+                    pulse = self._pulse()
+                    held = await self._lease.renew(self._session_id, self._fence, pulse)
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("lease not renewed", extra={"error": type(error).__name__})
             return None

@@ -1,6 +1,7 @@
 """Queues tasks by their names, without importing them; and what both ends agree on."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,9 +9,10 @@ from celery import Celery
 from celery.exceptions import CeleryError
 from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from orchestrator.errors import DispatchFailed
+from orchestrator.errors import DispatchFailed, StoreUnavailable
 from orchestrator.settings import Settings
 
 SPAWN = "spawn_voice_agent"
@@ -26,6 +28,7 @@ TASK_TIME_LIMIT_S = 12
 VISIBILITY_TIMEOUT_S = 15
 """After which time an unacknowledged task is given to another worker: longer than any task."""
 END_EXPIRES_S = 60
+PREWARM_EVERY_S = 10.0
 PUBLISH_THREADS = 8
 
 
@@ -80,6 +83,20 @@ def broker_url(redis_url: str) -> str:
     return f"redis+socket://{user}{parts.path}?virtual_host={database}"
 
 
+class Waiting:
+    """Counts the sessions that wait in Redis for a machine with room for their agent."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def count(self) -> int:
+        """How many tasks nobody has taken yet. Raises `StoreUnavailable`."""
+        try:
+            return int(await self._redis.llen(SPAWN_QUEUE))
+        except RedisError as error:
+            raise StoreUnavailable from error
+
+
 class Dispatch:
     """Queues tasks from an event loop: publishing blocks, so it happens in a thread."""
 
@@ -92,21 +109,31 @@ class Dispatch:
 
     async def spawn(self, session_id: str) -> None:
         """Queue the placing of an agent, on whichever machine. Raises `DispatchFailed`."""
-        await self._send(SPAWN, session_id, SPAWN_QUEUE, self._spawn_within_s)
+        await self._send(SPAWN, [session_id], SPAWN_QUEUE, self._spawn_within_s)
 
-    async def end(self, session_id: str, host: str) -> None:
-        """Queue the ending of the agent on its host. Raises `DispatchFailed`."""
-        await self._send(END, session_id, host_queue(host), END_EXPIRES_S)
+    async def end(self, session_id: str, host: str, fence: int | None = None) -> None:
+        """Queue the ending of the agent on its host. Raises `DispatchFailed`.
+
+        With a fence: of an agent that is stale, whatever becomes of its session.
+        """
+        arguments = [session_id] if fence is None else [session_id, fence]
+        await self._send(END, arguments, host_queue(host), END_EXPIRES_S)
+
+    async def prewarm(self, host: str, size: int) -> None:
+        """Queue that a host keeps so many idle agents. Raises `DispatchFailed`."""
+        await self._send(PREWARM, [size], host_queue(host), PREWARM_EVERY_S)
 
     def close(self) -> None:
         """Stop the threads; what they are at is finished."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._app.close()
 
-    async def _send(self, task: str, session_id: str, queue_name: str, expires_s: float) -> None:
+    async def _send(
+        self, task: str, arguments: Sequence[object], queue_name: str, expires_s: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         publishing = loop.run_in_executor(
-            self._threads, self._publish, task, session_id, queue_name, expires_s
+            self._threads, self._publish, task, arguments, queue_name, expires_s
         )
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -114,10 +141,12 @@ class Dispatch:
         except (TimeoutError, OSError, RedisError, KombuError, CeleryError) as error:
             raise DispatchFailed from error
 
-    def _publish(self, task: str, session_id: str, queue_name: str, expires_s: float) -> None:
+    def _publish(
+        self, task: str, arguments: Sequence[object], queue_name: str, expires_s: float
+    ) -> None:
         self._app.send_task(
             task,
-            args=[session_id],
+            args=arguments,
             queue=queue_name,
             expires=expires_s,
             # One more attempt, as a pooled connection may be from before a restart of Redis.

@@ -33,6 +33,7 @@ from orchestrator.api.services import Services
 from orchestrator.dispatch import Dispatch, make_celery
 from orchestrator.monitoring.logs import hide_queries
 from orchestrator.monitoring.metrics import Metrics
+from orchestrator.deployment import Deployment
 from orchestrator.monitoring.probes import Probes, stage_conditions
 from orchestrator.monitoring.supervisord import Supervisord
 from orchestrator.policy import make_policy
@@ -140,6 +141,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
     # redis-py loses a cancellation that comes while it connects, so tell it until it is heard.
+            deployment=Deployment(redis),
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)

@@ -4,6 +4,7 @@ Each is idempotent, and each pass is short: what cannot be done yet is queued ag
 waits in Redis, as a worker takes from a queue only what its host can do (`orchestrator.gate`).
 """
 
+import contextlib
 import logging
 from typing import Protocol
 
@@ -73,12 +74,21 @@ class Placement:
         if fence is None:
             return
         session = await self._lifecycle.change(
-            session_id, lambda s: decisions.place(s, self._host_name, fence)
+            session_id, lambda s: decisions.place(s, self._host_name, fence, now)
         )
         if session.status is not SessionStatus.SPAWNING or session.fence != fence:
             await self._leases.release(session_id, fence)
             return
         await self._ask_to_spawn(session)
+
+    async def end_stale(self, session_id: str, fence: int) -> None:
+        """Have the host end an agent of this fence or an older one, if it is stale still."""
+        session = await self._find(session_id)
+        if session is not None and not session.is_over and session.fence <= fence:
+            return
+        logger.warning("stale agent ended", extra={"session_id": session_id, "fence": fence})
+        with contextlib.suppress(HostUnreachable):  # it is found again
+            await self._host.ask(End(session_id, fence=fence))
 
     async def end(self, session_id: str) -> None:
         """Have the host end the session's agent; without one here, the session is over."""

@@ -16,5 +16,5 @@ def make_policy(settings: Settings) -> Policy:
         history_turns=TURNS_PER_EXCHANGE * settings.max_session_history,
         keep_transcripts=settings.keep_transcripts,
         spawn_timeout_s=settings.spawn_timeout_seconds,
-        missed_grace_s=REGAIN_FRACTION * settings.agent_lease_seconds,
+        leases_settle_s=REGAIN_FRACTION * settings.agent_lease_seconds,
     )

@@ -8,18 +8,20 @@ import aiohttp
 import jwt
 from google.protobuf.json_format import ParseError
 from livekit import api
+from livekit.protocol.models import Room
 from livekit.protocol.room import (
     DeleteRoomRequest,
+    ListParticipantsRequest,
     ListRoomsRequest,
 )
 
-from agent.room_configuration import room_configuration
+from agent.room_configuration import room_configuration, room_mark
 from orchestrator.errors import BadBody, RoomsUnavailable, Unauthenticated
 from orchestrator.settings import Settings
 
 
-def user_token(settings: Settings, *, room: str, identity: str, name: str) -> str:
-    """The token with which a user joins this room and no other."""
+def user_token(settings: Settings, *, room: str, identity: str, name: str, deployment: str) -> str:
+    """The token with which a user joins this room and no other, which is `deployment`'s."""
     token = api.AccessToken(
         settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
     )
@@ -30,7 +32,7 @@ def user_token(settings: Settings, *, room: str, identity: str, name: str) -> st
         token.with_identity(identity)
         .with_name(name)
         .with_grants(grants)
-        .with_room_config(room_configuration(settings))
+        .with_room_config(room_configuration(settings, deployment))
         .with_ttl(timedelta(seconds=settings.token_ttl_seconds))
         .to_jwt()
     )
@@ -99,20 +101,37 @@ class RoomServer:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RoomsUnavailable from error
 
-    async def names(self) -> list[str]:
-        """The rooms that exist. Raises `RoomsUnavailable`."""
-        return await self._list(ListRoomsRequest())
+    async def names(self, deployment: str) -> list[str]:
+        """The rooms of this deployment that exist. Raises `RoomsUnavailable`."""
+        mark = room_mark(deployment)
+        rooms = await self._list(ListRoomsRequest())
+        return [room.name for room in rooms if room.metadata == mark]
+
+    async def participants(self, name: str) -> frozenset[str]:
+        """The identities of those in a room; nobody where there is none of that name.
+
+        Raises `RoomsUnavailable`.
+        """
+        try:
+            answer = await self._rooms().list_participants(ListParticipantsRequest(room=name))
+        except api.ServerError as error:
+            if error.code != api.ServerErrorCode.NOT_FOUND:
+                raise RoomsUnavailable from error
+            return frozenset()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise RoomsUnavailable from error
+        return frozenset(each.identity for each in answer.participants)
 
     async def check(self) -> None:
         """Returns if the server answers and takes our key. Raises `RoomsUnavailable`."""
         await self._list(ListRoomsRequest(names=["majlis-probe"]))
 
-    async def _list(self, request: ListRoomsRequest) -> list[str]:
+    async def _list(self, request: ListRoomsRequest) -> list[Room]:
         try:
             answer = await self._rooms().list_rooms(request)
         except (api.ServerError, aiohttp.ClientError, TimeoutError) as error:
             raise RoomsUnavailable from error
-        return [room.name for room in answer.rooms]
+        return list(answer.rooms)
 
     def _rooms(self) -> api.room_service.RoomService:
         if self._api is None:

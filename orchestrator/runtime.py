@@ -6,7 +6,9 @@ from collections.abc import Coroutine
 
 from agent.lease import Leases
 from orchestrator.agent_host import AgentHostClient
-from orchestrator.dispatch import TASK_TIME_LIMIT_S, Dispatch, make_celery
+from orchestrator.deployment import Deployment
+from orchestrator.dispatch import TASK_TIME_LIMIT_S, Dispatch, Waiting, make_celery
+from orchestrator.hosts import Hosts
 from orchestrator.placement import Placement
 from orchestrator.policy import make_policy
 from orchestrator.redis_client import make_redis
@@ -45,4 +47,7 @@ async def _build(settings: Settings) -> tuple[Lifecycle, Placement, Upkeep]:
     lifecycle = Lifecycle(store, rooms, tasks, leases, make_policy(settings), clock=time.time)
     host = AgentHostClient(settings.agent_host_socket)
     placement = Placement(lifecycle, leases, host, tasks, host_name=host_name(settings))
-    return lifecycle, placement, Upkeep(lifecycle, leases, rooms)
+    upkeep = Upkeep(
+        lifecycle, leases, rooms, Hosts(redis), tasks, Waiting(redis), Deployment(redis)
+    )
+    return lifecycle, placement, upkeep

@@ -26,6 +26,7 @@ from orchestrator.dispatch import (
     END,
     HEALTH,
     PREWARM,
+    PREWARM_EVERY_S,
     SPAWN,
     SPAWN_QUEUE,
     host_queue,
@@ -40,7 +41,7 @@ from orchestrator.settings import Settings, SettingsError, host_name, load_setti
 
 HEALTH_EVERY_S = 5.0
 CLEANUP_EVERY_S = 30.0
-PREWARM_EVERY_S = 10.0
+LOOK_EVERY_S = 30.0
 
 
 @cache
@@ -78,9 +79,13 @@ def spawn_voice_agent(session_id: str) -> None:
 
 
 @app.task(name=END)
-def end_voice_agent(session_id: str) -> None:
-    """End the session's agent, which runs on this machine."""
-    _runtime().run(_runtime().placement.end(session_id))
+def end_voice_agent(session_id: str, stale_fence: int | None = None) -> None:
+    """End the session's agent, which runs on this machine; or only one that is stale."""
+    placement = _runtime().placement
+    if stale_fence is None:
+        _runtime().run(placement.end(session_id))
+    else:
+        _runtime().run(placement.end_stale(session_id, stale_fence))
 
 
 @app.task(name=HEALTH)
@@ -96,9 +101,18 @@ def cleanup_stale_agents() -> None:
 
 
 @app.task(name=PREWARM)
-def prewarm_agent_pool() -> None:
-    """Keep this machine's pool of idle agents at its size."""
-    _runtime().run(_runtime().placement.prewarm(_settings().agent_pool_size))
+def prewarm_agent_pool(size: int | None = None) -> None:
+    """Have every machine keep as many idle agents as lately came at once; or this one so many."""
+    if size is None:
+        _runtime().run(_runtime().upkeep.prewarm())
+    else:
+        _runtime().run(_runtime().placement.prewarm(size))
+
+
+@app.task(name=LOOK)
+def look_for_documents() -> None:
+    """Have the indexers look for documents that were dropped into a folder."""
+    call_indexers(app)
 
 
 @setup_logging.connect

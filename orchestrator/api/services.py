@@ -6,6 +6,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from orchestrator.deployment import Deployment
+from orchestrator.documents import Documents
 from orchestrator.monitoring.health import StageConditions
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes
@@ -21,6 +23,7 @@ class Services:
 
     settings: Settings
     lifecycle: Lifecycle
+    deployment: Deployment
     probes: Probes
     metrics: Metrics
     start_limit: StartLimit

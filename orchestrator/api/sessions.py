@@ -105,9 +105,14 @@ async def _start(
     if services.probes.vitals.livekit is False:
         raise RoomsUnavailable
     await services.start_limit.count(request.client.host if request.client else "unknown")
-    session, warning = open_session(wishes, settings, at=services.clock())
+    deployment = await services.deployment.name()
+    session, warning = open_session(wishes, settings, at=services.clock(), deployment=deployment)
     token = user_token(
-        settings, room=session.session_id, identity=session.user_identity, name=session.user_name
+        settings,
+        room=session.session_id,
+        identity=session.user_identity,
+        name=session.user_name,
+        deployment=deployment,
     )
     await services.lifecycle.start(session, limit=settings.max_concurrent_sessions)
     services.metrics.start.observe(time.perf_counter() - began)

@@ -43,5 +43,6 @@ async def _apply(event: RoomEvent, services: Services) -> None:
         await lifecycle.change(event.room, decisions.on_room_started)
     elif event.event in _DEPARTURES:
         await lifecycle.change(
-            event.room, lambda s: decisions.on_departure(s, identity=event.identity)
+            event.room,
+            lambda s: decisions.on_departure(s, identity=event.identity, at=services.clock()),
         )

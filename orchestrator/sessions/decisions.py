@@ -37,6 +37,7 @@ from orchestrator.sessions.session import (
     UserArrived,
     UserWentAway,
 )
+from orchestrator.sessions.sightings import Sighting
 
 MAX_TRANSCRIPT_TURNS = 400
 MAX_TURN_CHARS = 4_000
@@ -50,8 +51,10 @@ class Policy:
     history_turns: int
     keep_transcripts: bool
     spawn_timeout_s: float
-    missed_grace_s: float = 5.0
-    """How long a lease may be missing before its agent counts as lost."""
+    leases_settle_s: float = 10.0
+    """After Redis was away, how long agents take to take their leases up again."""
+    rejoin_grace_s: float = 20.0
+    """How long an agent may be out of its room, as when the room server is started again."""
     requeue_after_s: float = 5.0
     """After which time in the queue a session is queued again, in case its task was lost."""
     end_again_after_s: float = 8.0
@@ -127,11 +130,17 @@ def on_report(session: Session, report: Report, policy: Policy) -> Decision:
             assert_never(report)
 
 
-def on_departure(session: Session, *, identity: str) -> Decision:
-    """The room server saw a participant leave; the agent keeps the grace time for the user."""
-    if identity != session.user_identity:
-        return Decision(session)
-    return Decision(_if_allowed(session, UserWentAway()))
+def on_departure(session: Session, *, identity: str, at: float) -> Decision:
+    """The room server saw a participant leave.
+
+    The agent keeps the grace time for the user. An agent has a grace time too: its process may be
+    well and come back, or be on its way out, which its host reports.
+    """
+    if identity == session.user_identity:
+        return Decision(_if_allowed(session, UserWentAway()))
+    if identity == session.agent_identity and session.missed_since is None:
+        return Decision(_if_allowed(session, AgentMissed(at)))
+    return Decision(session)
 
 
 def on_room_started(session: Session) -> Decision:
@@ -183,9 +192,9 @@ def fail(session: Session, reason: EndReason, at: float, policy: Policy, error: 
     return Decision(failed, (DeleteRoom(session.session_id),))
 
 
-def place(session: Session, host: str, fence: int) -> Decision:
+def place(session: Session, host: str, fence: int, at: float) -> Decision:
     """The lease was taken for an agent on a host."""
-    return Decision(_if_allowed(session, Placed(host, fence)))
+    return Decision(_if_allowed(session, Placed(host, fence, at)))
 
 
 def unplace(session: Session, fence: int, at: float, policy: Policy) -> Decision:
@@ -209,40 +218,74 @@ def not_placed(session: Session, at: float, policy: Policy) -> Decision:
     return fail(session, EndReason.NOT_PLACED, at, policy, "No machine took the session in time.")
 
 
-def check_up(session: Session, *, lease_held: bool, at: float, policy: Policy) -> Decision:
-    """Compare a session with the lease that its agent should hold, and mend what differs."""
-    waited_s = at - session.queued_at
+def check_up(
+    session: Session, seen: Sighting, *, at: float, policy: Policy, tasks_wait: bool = False
+) -> Decision:
+    """Compare a session with what is to be seen of its agent, and mend what differs.
+
+    `tasks_wait`: sessions wait for a machine with room, and this one may be among them.
+    """
     match session.status:
-        case SessionStatus.QUEUED | SessionStatus.SPAWNING:
-            return _check_waiting(session, lease_held, waited_s, at, policy)
+        case SessionStatus.QUEUED:
+            return _check_queued(session, at, policy, tasks_wait=tasks_wait)
+        case SessionStatus.SPAWNING:
+            return _check_spawning(session, seen, at, policy, tasks_wait=tasks_wait)
         case SessionStatus.READY | SessionStatus.ACTIVE:
-            if lease_held:
-                back = session.missed_since is not None
-                return Decision(session.apply(AgentMissed(None)) if back else session)
-            if session.missed_since is None:
-                return Decision(session.apply(AgentMissed(at)))
-            if at - session.missed_since < policy.missed_grace_s:
-                return Decision(session)
-            return agent_lost(session, at, policy)
+            return _check_present(_with_user(session, seen), seen, at, policy)
         case SessionStatus.ENDING | SessionStatus.ENDED | SessionStatus.FAILED:
             return Decision(session)
         case _:
             assert_never(session.status)
 
 
-def _check_waiting(
-    session: Session, lease_held: bool, waited_s: float, at: float, policy: Policy
-) -> Decision:
-    if lease_held and session.status is SessionStatus.SPAWNING:
-        if waited_s <= 2 * policy.spawn_timeout_s:
-            return Decision(session)
-        error = "The agent did not reach the room."
-        return ask_end(session, EndReason.AGENT_FAILED, at, policy, error)
+def _check_queued(session: Session, at: float, policy: Policy, *, tasks_wait: bool) -> Decision:
+    waited_s = at - session.queued_at
     if waited_s > policy.spawn_timeout_s:
         return not_placed(session, at, policy)
-    if waited_s > policy.requeue_after_s:
+    if waited_s > policy.requeue_after_s and not tasks_wait:
         return Decision(session, (SpawnAgent(session.session_id),))
     return Decision(session)
+
+
+def _check_spawning(
+    session: Session, seen: Sighting, at: float, policy: Policy, *, tasks_wait: bool
+) -> Decision:
+    if seen.lease is False:
+        return _check_queued(session, at, policy, tasks_wait=tasks_wait)
+    if seen.agent_in_room and seen.process:
+        # its report was lost with a Redis that came back without its last second
+        return Decision(_with_user(session.apply(AgentArrived(at)), seen))
+    if seen.process is False and seen.process_at > session.placed_at + policy.requeue_after_s:
+        release = ReleaseLease(session.session_id, session.fence)
+        return Decision(session.apply(Unplaced()), (release, SpawnAgent(session.session_id)))
+    if at - session.queued_at <= 2 * policy.spawn_timeout_s:
+        return Decision(session)
+    error = "The agent did not reach the room."
+    return ask_end(session, EndReason.AGENT_FAILED, at, policy, error)
+
+
+def _check_present(session: Session, seen: Sighting, at: float, policy: Policy) -> Decision:
+    if seen.lease is False:
+        return agent_lost(session, at, policy)
+    since = session.missed_since
+    if not seen.missing:
+        back = since is not None and seen.agent_in_room
+        return Decision(session.apply(AgentMissed(None)) if back else session)
+    if since is None:
+        return Decision(session.apply(AgentMissed(at)))
+    # a host tells of what was a second ago, and of an agent that ended it reports by itself
+    if seen.process is False and seen.process_at > since:
+        return agent_lost(session, at, policy)
+    if seen.agent_in_room is False and at - since >= policy.rejoin_grace_s:
+        return agent_lost(session, at, policy)
+    return Decision(session)
+
+
+def _with_user(session: Session, seen: Sighting) -> Session:
+    """The session with its user where the user was seen to be."""
+    if seen.user_in_room is None:
+        return session
+    return _if_allowed(session, UserArrived() if seen.user_in_room else UserWentAway())
 
 
 def tidy_up(session: Session, at: float, policy: Policy) -> Decision:

@@ -43,8 +43,8 @@ class Tasks(Protocol):
     async def spawn(self, session_id: str) -> None:
         """Queue the placing of an agent."""
 
-    async def end(self, session_id: str, host: str) -> None:
-        """Queue the ending of the agent on a host."""
+    async def end(self, session_id: str, host: str, fence: int | None = None) -> None:
+        """Queue the ending of the agent on a host; with a fence, of one that is stale."""
 
 
 class LeaseBook(Protocol):

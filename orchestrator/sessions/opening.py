@@ -30,7 +30,9 @@ class Wishes:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-def open_session(wishes: Wishes, settings: Settings, *, at: float) -> tuple[Session, str | None]:
+def open_session(
+    wishes: Wishes, settings: Settings, *, at: float, deployment: str = ""
+) -> tuple[Session, str | None]:
     """The session to start, and a warning for the client where a wish could not be met.
 
     Raises `InvalidField` for a collection of documents that does not exist.
@@ -47,6 +49,7 @@ def open_session(wishes: Wishes, settings: Settings, *, at: float) -> tuple[Sess
         opening_line=_opening_line(wishes.opening_line, language, settings),
         knowledge_base=_knowledge_base(wishes.knowledge_base, settings),
         metadata=wishes.metadata,
+        deployment=deployment,
         created_at=at,
         queued_at=at,
     )

@@ -20,7 +20,7 @@ from typing import assert_never
 
 from pydantic import JsonValue, TypeAdapter
 
-from agent.job import AgentState, EndReason, Job, Turn
+from agent.job import AgentState, EndReason, Job, Turn, agent_identity
 from orchestrator.errors import IllegalTransition
 
 _ID_ALPHABET = string.digits + string.ascii_lowercase
@@ -56,6 +56,7 @@ class Placed:
 
     host: str
     fence: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +202,15 @@ class Session:
     queued_at: float
     """Since when it waits for the agent that it waits for, or waited for."""
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    deployment: str = ""
+    """Whose its room is (`orchestrator.deployment`)."""
     status: SessionStatus = SessionStatus.QUEUED
     host: str = ""
     """Of the last agent."""
     fence: int = 0
     """Of the last agent's lease."""
+    placed_at: float = 0.0
+    """When the last agent's lease was taken."""
     restarts: int = 0
     """How many agents were lost."""
     agent_joined_at: float | None = None
@@ -225,6 +230,11 @@ class Session:
     def is_over(self) -> bool:
         """It has ended or failed."""
         return self.status in TERMINAL
+
+    @property
+    def agent_identity(self) -> str:
+        """Who its agent is in the room."""
+        return agent_identity(self.session_id)
 
     def allows(self, event: type[Event]) -> bool:
         """Whether such an event can happen to it now."""
@@ -253,13 +263,14 @@ class Session:
             metadata=self.metadata,
             history=self.turns[-history_turns:] if history_turns else (),
             attempt=self.restarts,
+            deployment=self.deployment,
         )
 
 
 def _with(session: Session, event: Event) -> Session:
     match event:
-        case Placed(host, fence):
-            return replace(session, host=host, fence=fence)
+        case Placed(host, fence, at):
+            return replace(session, host=host, fence=fence, placed_at=at)
         case AgentArrived(at):
             return replace(session, agent_joined_at=session.agent_joined_at or at)
         case Unplaced() | UserArrived() | UserWentAway():

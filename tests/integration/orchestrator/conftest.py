@@ -38,7 +38,7 @@ async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """API, Celery worker, Redis and devroom as processes; no agent host."""
     folder = short_folder(tmp_path_factory)
-    running = Deployment(folder, {"SPAWN_TIMEOUT_SECONDS": "3"})
+    running = Deployment(folder, {"SPAWN_TIMEOUT_SECONDS": "8"})
     try:
         running.redis.start()
         running.start_rooms()

@@ -44,7 +44,7 @@ def failing(session: Session) -> Decision:
 
 
 def placing(fence: int) -> Callable[[Session], Decision]:
-    return lambda session: Decision(session.apply(Placed("m", fence)))
+    return lambda session: Decision(session.apply(Placed("m", fence, NOW)))
 
 
 async def test_what_is_kept_is_what_was_given(store: SessionStore) -> None:

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 import pytest
 from redis.exceptions import ConnectionError as RedisGone
 
+from agent.job import AgentState
+from agent.lease import Pulse
 from agent.tenure import OUTAGE_GRACE_S, Tenure, TenureEnd
 
 TTL_S = 15.0
+PULSE = Pulse(AgentState.LISTENING, cpu=0.1, memory_mib=90.0, at=0.0)
 
 
 @dataclass
@@ -20,7 +23,8 @@ class ScriptedLease:
     taken_at: float = float("inf")
     calls: list[tuple[str, float]] = field(default_factory=list)
 
-    async def renew(self, session_id: str, fence: int) -> bool:
+    async def renew(self, session_id: str, fence: int, pulse: Pulse) -> bool:
+        assert pulse is PULSE
         return self._answer("renew")
 
     async def regain(self, session_id: str, fence: int, host: str) -> bool:
@@ -42,6 +46,7 @@ class ScriptedLease:
             fence=1,
             host="host",
             ttl_s=TTL_S,
+            pulse=lambda: PULSE,
             clock=lambda: self.now,
             sleep=self.sleep,
         )

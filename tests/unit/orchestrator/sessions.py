@@ -21,7 +21,7 @@ NOW = 1_000.0
 
 POLICY = Policy(max_restarts=2, history_turns=4, keep_transcripts=True, spawn_timeout_s=30.0)
 
-_PLACED: tuple[Event, ...] = (Placed(HOST, FENCE),)
+_PLACED: tuple[Event, ...] = (Placed(HOST, FENCE, NOW),)
 _READY = (*_PLACED, AgentArrived(NOW))
 _ENDING = (*_READY, EndAsked(EndReason.REQUESTED, NOW))
 PATHS: dict[SessionStatus, tuple[Event, ...]] = {

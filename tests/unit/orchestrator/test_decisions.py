@@ -27,6 +27,7 @@ from orchestrator.sessions.decisions import (
     SpawnAgent,
 )
 from orchestrator.sessions.session import AgentMissed, Session, SessionStatus
+from orchestrator.sessions.sightings import Sighting
 from tests.unit.orchestrator.sessions import (
     FENCE,
     HOST,
@@ -178,52 +179,90 @@ def test_ending_in_each_status(
     assert (decision.session.status, decision.actions) == (after, actions)
 
 
+HELD, LOST = Sighting(lease=True), Sighting(lease=False)
+REQUEUE_S = POLICY.requeue_after_s
+HOST_SAYS_NO = Sighting(lease=True, process=False, process_at=NOW + REQUEUE_S + 1)
+HOST_SAID_NO = Sighting(lease=True, process=False, process_at=NOW + REQUEUE_S)
+JOINED = Sighting(lease=True, process=True, agent_in_room=True)
+BOTH_JOINED = replace(JOINED, user_in_room=True)
+
+
 @pytest.mark.parametrize(
-    ("before", "lease_held", "waited_s", "after", "actions"),
+    ("before", "seen", "waited_s", "after", "actions"),
     [
-        (S.QUEUED, False, 1, S.QUEUED, ()),
-        (S.QUEUED, False, 10, S.QUEUED, (SPAWN,)),
-        (S.QUEUED, True, 10, S.QUEUED, (SPAWN,)),
-        (S.QUEUED, False, 31, S.FAILED, (DELETE,)),
-        (S.SPAWNING, False, 1, S.SPAWNING, ()),
-        (S.SPAWNING, False, 10, S.SPAWNING, (SPAWN,)),
-        (S.SPAWNING, False, 31, S.FAILED, (DELETE,)),
-        (S.SPAWNING, True, 31, S.SPAWNING, ()),
-        (S.SPAWNING, True, 61, S.ENDING, (DELETE, END)),
-        (S.READY, True, 99, S.READY, ()),
-        (S.ACTIVE, True, 99, S.ACTIVE, ()),
-        (S.ENDING, False, 99, S.ENDING, ()),
-        (S.ENDED, False, 99, S.ENDED, ()),
-        (S.FAILED, False, 99, S.FAILED, ()),
+        (S.QUEUED, LOST, 1, S.QUEUED, ()),
+        (S.QUEUED, LOST, 10, S.QUEUED, (SPAWN,)),
+        (S.QUEUED, HELD, 10, S.QUEUED, (SPAWN,)),
+        (S.QUEUED, LOST, 31, S.FAILED, (DELETE,)),
+        (S.SPAWNING, LOST, 1, S.SPAWNING, ()),
+        (S.SPAWNING, LOST, 10, S.SPAWNING, (SPAWN,)),
+        (S.SPAWNING, LOST, 31, S.FAILED, (DELETE,)),
+        (S.SPAWNING, HELD, 31, S.SPAWNING, ()),
+        (S.SPAWNING, HELD, 61, S.ENDING, (DELETE, END)),
+        (S.SPAWNING, Sighting(), 31, S.SPAWNING, ()),
+        (S.SPAWNING, HOST_SAID_NO, 10, S.SPAWNING, ()),
+        (S.SPAWNING, HOST_SAYS_NO, 10, S.QUEUED, (RELEASE, SPAWN)),
+        (S.SPAWNING, JOINED, 10, S.READY, ()),
+        (S.SPAWNING, BOTH_JOINED, 10, S.ACTIVE, ()),
+        (S.READY, HELD, 99, S.READY, ()),
+        (S.READY, LOST, 99, S.QUEUED, (RELEASE, SPAWN)),
+        (S.READY, BOTH_JOINED, 99, S.ACTIVE, ()),
+        (S.ACTIVE, BOTH_JOINED, 99, S.ACTIVE, ()),
+        (S.ACTIVE, LOST, 99, S.QUEUED, (RELEASE, SPAWN)),
+        (S.ACTIVE, replace(JOINED, user_in_room=False), 99, S.READY, ()),
+        (S.ACTIVE, Sighting(), 99, S.ACTIVE, ()),
+        (S.ENDING, LOST, 99, S.ENDING, ()),
+        (S.ENDED, LOST, 99, S.ENDED, ()),
+        (S.FAILED, LOST, 99, S.FAILED, ()),
     ],
 )
 def test_checking_up_on_each_status(
     before: SessionStatus,
-    lease_held: bool,
+    seen: Sighting,
     waited_s: float,
     after: SessionStatus,
     actions: tuple[Action, ...],
 ) -> None:
-    """Catches sessions that wait for ever, and tasks that were lost."""
-    decision = decisions.check_up(
-        session_in(before), lease_held=lease_held, at=NOW + waited_s, policy=POLICY
-    )
+    """Catches each difference between Redis, hosts and rooms that is not mended, or wrongly."""
+    decision = decisions.check_up(session_in(before), seen, at=NOW + waited_s, policy=POLICY)
     assert (decision.session.status, decision.actions) == (after, actions)
 
 
+def test_a_session_that_waits_its_turn_is_not_queued_again() -> None:
+    """Catches a queue that grows by a task for each waiting session at every look."""
+    queued = session_in(S.QUEUED)
+    decision = decisions.check_up(queued, LOST, at=NOW + 10, policy=POLICY, tasks_wait=True)
+    assert decision.actions == ()
+
+
 @pytest.mark.parametrize("status", [S.READY, S.ACTIVE])
-def test_a_missing_lease_is_looked_at_twice(status: SessionStatus) -> None:
-    """Catches a restart for a lease renewed a moment late, and none for one that is gone."""
-    first = decisions.check_up(session_in(status), lease_held=False, at=NOW, policy=POLICY)
-    assert first.session.missed_since == NOW
-    soon = decisions.check_up(first.session, lease_held=False, at=NOW + 1, policy=POLICY)
-    assert soon.actions == ()
-    back = decisions.check_up(first.session, lease_held=True, at=NOW + 1, policy=POLICY)
-    assert back.session.missed_since is None
-    gone = decisions.check_up(first.session, lease_held=False, at=NOW + 5, policy=POLICY)
-    assert gone.session.status is S.QUEUED
-    assert gone.actions == (RELEASE, SPAWN)
+def test_a_process_that_its_host_does_not_have_is_looked_at_twice(status: SessionStatus) -> None:
+    """Catches a restart for what the host told before the agent was there, or none at all."""
+    unseen = Sighting(lease=True, process=False, process_at=NOW - 1)
+    first = decisions.check_up(session_in(status), unseen, at=NOW, policy=POLICY)
+    assert (first.session.missed_since, first.actions) == (NOW, ())
+    again = decisions.check_up(first.session, unseen, at=NOW + 5, policy=POLICY)
+    assert again.session is first.session
+    newer = replace(unseen, process_at=NOW + 4)
+    gone = decisions.check_up(first.session, newer, at=NOW + 5, policy=POLICY)
+    assert (gone.session.status, gone.actions) == (S.QUEUED, (RELEASE, SPAWN))
     assert gone.session.missed_since is None
+
+
+def test_an_agent_out_of_its_room_has_time_to_come_back() -> None:
+    """Catches a restart of the room server that costs every call its agent, and one left alone."""
+    out = Sighting(lease=True, process=True, agent_in_room=False)
+    first = decisions.check_up(session_in(S.ACTIVE), out, at=NOW, policy=POLICY)
+    assert first.session.missed_since == NOW
+    later = NOW + POLICY.rejoin_grace_s
+    soon = decisions.check_up(first.session, out, at=later - 1, policy=POLICY)
+    assert soon.session is first.session
+    unknown = decisions.check_up(first.session, HELD, at=later, policy=POLICY)
+    assert unknown.session is first.session
+    back = decisions.check_up(first.session, JOINED, at=later, policy=POLICY)
+    assert back.session.missed_since is None
+    gone = decisions.check_up(first.session, out, at=later, policy=POLICY)
+    assert (gone.session.status, gone.actions) == (S.QUEUED, (RELEASE, SPAWN))
 
 
 @pytest.mark.parametrize(
@@ -248,22 +287,32 @@ def test_tidying_up_leaves_others_alone() -> None:
 def test_only_the_user_who_leaves_counts() -> None:
     """Catches the departure of an agent that is taken for the user's."""
     active = session_in(S.ACTIVE)
-    agent = decisions.on_departure(active, identity=f"agent-{SESSION_ID}")
-    assert agent.session is active
-    user = decisions.on_departure(active, identity=active.user_identity)
+    guest = decisions.on_departure(active, identity="guest", at=NOW)
+    assert guest.session is active
+    user = decisions.on_departure(active, identity=active.user_identity, at=NOW)
     assert user.session.status is S.READY
+
+
+@pytest.mark.parametrize("status", SessionStatus)
+def test_an_agent_that_leaves_its_room_is_missed_at_once(status: SessionStatus) -> None:
+    """Catches a webhook that nothing comes of, and one of an agent that was to leave."""
+    session = session_in(status)
+    left = decisions.on_departure(session, identity=f"agent-{SESSION_ID}", at=LATER).session
+    assert left.missed_since == (LATER if status in (S.READY, S.ACTIVE) else None)
+    again = decisions.on_departure(left, identity=f"agent-{SESSION_ID}", at=LATER + 9)
+    assert again.session is left
 
 
 def test_placing_a_session_that_was_ended_meanwhile_changes_nothing() -> None:
     """Catches an agent for a session that is over."""
     ended = session_in(S.ENDED)
-    assert decisions.place(ended, HOST, FENCE + 1).session is ended
-    assert decisions.place(fresh(), HOST, FENCE).session.status is S.SPAWNING
+    assert decisions.place(ended, HOST, FENCE + 1, NOW).session is ended
+    assert decisions.place(fresh(), HOST, FENCE, NOW).session.status is S.SPAWNING
 
 
-def test_a_lease_that_is_back_is_noted_once() -> None:
+def test_an_agent_that_is_well_is_noted_once() -> None:
     """Catches a write to Redis for every look at every healthy session."""
     session = session_in(S.ACTIVE)
-    again = decisions.check_up(session, lease_held=True, at=NOW, policy=POLICY)
+    again = decisions.check_up(session, BOTH_JOINED, at=NOW, policy=POLICY)
     assert again.session is session
     assert session.apply(AgentMissed(NOW)).missed_since == NOW

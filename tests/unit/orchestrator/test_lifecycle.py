@@ -1,15 +1,26 @@
 """Starting, ending and looking after sessions, with everything around them in memory."""
 
+from dataclasses import replace
+
 import pytest
 
+from agent.host_protocol import RunningAgent
 from agent.job import AgentExited, AgentJoined, EndReason
+from agent.lease import Holder
 from orchestrator.errors import CapacityFull, DispatchFailed, RoomsUnavailable, SessionNotFound
 from orchestrator.sessions import decisions
 from orchestrator.sessions.lifecycle import Lifecycle
 from orchestrator.sessions.memory import MemorySessionStore
 from orchestrator.sessions.session import Placed, Session, SessionStatus, new_session_id
 from orchestrator.upkeep import Upkeep
-from tests.unit.orchestrator.fakes import FakeLeases, FakeRooms, FakeTasks
+from tests.unit.orchestrator.fakes import (
+    DEPLOYMENT,
+    FakeDeployment,
+    FakeHosts,
+    FakeLeases,
+    FakeRooms,
+    FakeTasks,
+)
 from tests.unit.orchestrator.sessions import FENCE, HOST, NOW, POLICY, SESSION_ID, fresh
 
 S = SessionStatus
@@ -40,15 +51,19 @@ class Bench:
             clock=self.clock,
             observer=self.watcher,
         )
-        self.upkeep = Upkeep(self.lifecycle, self.leases, self.rooms)
+        self.hosts = FakeHosts()
+        self.upkeep = Upkeep(
+            *(self.lifecycle, self.leases, self.rooms, self.hosts, self.tasks, self.tasks),
+            FakeDeployment(),
+        )
 
     def clock(self) -> float:
         return self.now
 
     async def ready(self) -> None:
-        await self.lifecycle.start(fresh(), limit=1)
+        await self.lifecycle.start(replace(fresh(), deployment=DEPLOYMENT), limit=1)
         await self.store.update(
-            SESSION_ID, lambda s: decisions.Decision(s.apply(Placed(HOST, FENCE)))
+            SESSION_ID, lambda s: decisions.Decision(s.apply(Placed(HOST, FENCE, NOW)))
         )
         await self.lifecycle.report(AgentJoined(SESSION_ID, FENCE, NOW + 0.2))
 
@@ -149,12 +164,89 @@ async def test_an_agent_without_a_lease_is_replaced() -> None:
     """Catches a machine that vanished with its sessions."""
     bench = Bench()
     await bench.ready()
+    bench.leases.up_s = POLICY.leases_settle_s  # Redis is back, and agents may be, soon
     await bench.upkeep.check_agents()
-    bench.now += POLICY.missed_grace_s
+    await bench.lifecycle.finish_actions()
+    assert await bench.status() is S.READY
+    bench.leases.up_s += 1
     await bench.upkeep.check_agents()
     await bench.lifecycle.finish_actions()
     assert await bench.status() is S.QUEUED
     assert bench.tasks.spawned == [SESSION_ID] * 2
+
+
+async def test_an_agent_that_its_host_does_not_have_is_replaced() -> None:
+    """Catches a session whose agent died while nobody could report it."""
+    bench = Bench()
+    await bench.ready()
+    bench.leases.held[SESSION_ID] = Holder(FENCE, HOST)
+    bench.rooms.rooms, bench.rooms.people = {SESSION_ID}, {SESSION_ID: {f"agent-{SESSION_ID}"}}
+    for _ in range(2):
+        bench.hosts.tell(HOST, bench.now)
+        await bench.upkeep.check_agents()
+        bench.now += 5
+    await bench.lifecycle.finish_actions()
+    assert await bench.status() is S.QUEUED
+    assert (await bench.store.get(SESSION_ID)).restarts == 1
+
+
+async def test_an_agent_outside_its_room_is_replaced() -> None:
+    """Catches a user who is alone in a room while the agent's process lives."""
+    bench = Bench()
+    await bench.ready()
+    bench.leases.held[SESSION_ID] = Holder(FENCE, HOST)
+    bench.rooms.rooms = {SESSION_ID}
+    await bench.upkeep.check_agents()
+    bench.now += POLICY.rejoin_grace_s
+    await bench.upkeep.check_agents()
+    await bench.lifecycle.finish_actions()
+    assert bench.rooms.looked_into == [SESSION_ID] * 2
+    assert await bench.status() is S.QUEUED
+
+
+async def test_an_agent_whose_room_is_gone_is_replaced() -> None:
+    """Catches a session without a room that seems well for ever, and a question for each room."""
+    bench = Bench()
+    await bench.ready()
+    bench.leases.held[SESSION_ID] = Holder(FENCE, HOST)
+    await bench.upkeep.check_agents()
+    bench.rooms.away = True
+    bench.now += POLICY.rejoin_grace_s
+    await bench.upkeep.check_agents()
+    assert await bench.status() is S.READY  # as nobody can know
+    bench.rooms.away = False
+    await bench.upkeep.check_agents()
+    await bench.lifecycle.finish_actions()
+    assert bench.rooms.looked_into == []
+    assert await bench.status() is S.QUEUED
+
+
+async def test_agents_that_have_no_business_any_more_are_ended() -> None:
+    """Catches an agent that a host cut off from Redis kept, of a session that is over or moved."""
+    bench = Bench()
+    await bench.ready()
+    over = new_session_id(NOW)
+    bench.hosts.tell(
+        "machine-b",
+        NOW,
+        RunningAgent(SESSION_ID, FENCE - 1, 1, NOW),
+        RunningAgent(over, 3, 2, NOW),
+        RunningAgent(new_session_id(NOW), 4, 3, NOW, ending=True),
+    )
+    bench.hosts.tell(HOST, NOW, RunningAgent(SESSION_ID, FENCE, 1, NOW))
+    await bench.upkeep.check_agents()
+    assert bench.tasks.stale == [(SESSION_ID, "machine-b", FENCE - 1), (over, "machine-b", 3)]
+
+
+async def test_every_host_is_told_how_many_idle_agents_to_keep() -> None:
+    """Catches machines that beat's own worker does not run on, and a pool without bounds."""
+    bench = Bench()
+    for name, burst in (("a", 0), ("b", 3), ("c", 99)):
+        bench.hosts.tell(name, NOW, burst=burst, pool_size=2, pool_max=8)
+    bench.hosts.tell("d", NOW, burst=3, pool_size=2, pool_max=8, draining=True)
+    bench.hosts.tell("e", NOW, burst=3, pool_size=5, pool_max=0)
+    await bench.upkeep.prewarm()
+    assert bench.tasks.prewarmed == [("a", 2), ("b", 3), ("c", 8), ("e", 5)]
 
 
 async def test_ending_an_unknown_session() -> None:

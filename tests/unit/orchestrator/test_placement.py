@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.host_protocol import Done, Refusal, Refused
+from agent.host_protocol import Done, End, Refusal, Refused
 from agent.job import EndReason
 from orchestrator.placement import Placement
 from orchestrator.sessions import decisions
@@ -196,3 +196,18 @@ async def test_an_end_waits_for_a_host_that_restarts() -> None:
     bench.now += POLICY.give_up_ending_s + 1
     await bench.placement.end(SESSION_ID)
     assert bench.tasks.ended == [(SESSION_ID, HERE)] * 2
+
+
+async def test_a_stale_agent_is_ended_and_its_successor_spared() -> None:
+    """Catches a clean-up that comes late and ends the agent that is meant to run."""
+    bench = Bench(ScriptedHost())
+    await bench.begin()
+    fence = (await bench.spawn()).fence
+    await bench.placement.end_stale(SESSION_ID, fence)
+    assert bench.host.ended == []
+    await bench.placement.end_stale(SESSION_ID, fence - 1)
+    await bench.placement.end_stale("session_of_nobody", fence)
+    assert bench.host.requests[1:] == [
+        End(SESSION_ID, fence=fence - 1),
+        End("session_of_nobody", fence=fence),
+    ]

@@ -31,7 +31,7 @@ def settings() -> Settings:
 
 def test_the_claims_of_a_users_token(settings: Settings) -> None:
     """Catches a token that opens other rooms, lasts, or loses the room on a page reload."""
-    token = user_token(settings, room=SESSION_ID, identity="user-1", name="Jané")
+    token = user_token(settings, room=SESSION_ID, identity="user-1", name="Jané", deployment="d1")
     claims = jwt.decode(token, SECRET, algorithms=["HS256"])
     assert (claims["iss"], claims["sub"], claims["name"]) == (KEY, "user-1", "Jané")
     assert claims["video"] == {
@@ -42,7 +42,11 @@ def test_the_claims_of_a_users_token(settings: Settings) -> None:
         "canPublishData": True,
     }
     assert claims["exp"] - claims["nbf"] == 600
-    assert claims["roomConfig"] == {"emptyTimeout": 70, "departureTimeout": 41}
+    assert claims["roomConfig"] == {
+        "emptyTimeout": 70,
+        "departureTimeout": 41,
+        "metadata": '{"majlis": "d1"}',
+    }
     assert jwt.get_unverified_header(token)["alg"] == "HS256"
 
 

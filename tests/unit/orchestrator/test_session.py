@@ -29,7 +29,7 @@ TURN = Turn(Role.USER, "hello", NOW)
 
 # A row an event, a column a status, in the order of SessionStatus; "" is illegal.
 TABLE: list[tuple[Event, str]] = [
-    (Placed("m", 9), "spawning spawning - - - - -"),
+    (Placed("m", 9, 0.0), "spawning spawning - - - - -"),
     (Unplaced(), "- queued - - - - -"),
     (AgentArrived(NOW), "- ready - - - - -"),
     (UserArrived(), "- - active - - - -"),
@@ -76,7 +76,7 @@ def test_a_lost_agent_leaves_its_traces() -> None:
 
 def test_the_first_agent_is_the_one_whose_coming_counts() -> None:
     """Catches a join time that moves with every restart."""
-    session = session_in(S.READY).apply(AgentLost(NOW + 5)).apply(Placed("m", 8))
+    session = session_in(S.READY).apply(AgentLost(NOW + 5)).apply(Placed("m", 8, NOW))
     assert session.apply(AgentArrived(NOW + 6)).agent_joined_at == NOW
 
 
