@@ -30,10 +30,10 @@ from orchestrator.api import sessions, system, webhook
 from orchestrator.api.edge import Edge
 from orchestrator.api.errors import add_error_handlers
 from orchestrator.api.services import Services
+from orchestrator.deployment import Deployment
 from orchestrator.dispatch import Dispatch, make_celery
 from orchestrator.monitoring.logs import hide_queries
 from orchestrator.monitoring.metrics import Metrics
-from orchestrator.deployment import Deployment
 from orchestrator.monitoring.probes import Probes, stage_conditions
 from orchestrator.monitoring.supervisord import Supervisord
 from orchestrator.policy import make_policy
@@ -128,6 +128,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         yield Services(
             settings=settings,
             lifecycle=lifecycle,
+            deployment=Deployment(redis),
             probes=probes,
             metrics=metrics,
             start_limit=StartLimit(
@@ -141,7 +142,6 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
     # redis-py loses a cancellation that comes while it connects, so tell it until it is heard.
-            deployment=Deployment(redis),
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)

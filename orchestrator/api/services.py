@@ -7,7 +7,6 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from orchestrator.deployment import Deployment
-from orchestrator.documents import Documents
 from orchestrator.monitoring.health import StageConditions
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes
