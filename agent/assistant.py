@@ -70,6 +70,10 @@ class Assistant(Agent):
         self._retriever = retriever
         self._cite = cite
         self._questions: dict[str, _Question] = {}
+        self.turn_settled = asyncio.Event()
+        """Set when it is decided whether a turn is answered."""
+        self.declines_turn = False
+        """The next turn is not to be answered."""
 
     def sources_of(self, question_id: str) -> tuple[Source, ...]:
         """What the answer to a question rests on, as far as that is known."""
@@ -83,8 +87,10 @@ class Assistant(Agent):
     async def on_user_turn_completed(
         self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage
     ) -> None:
-        """A turn in which nothing was said is not answered."""
-        if not (new_message.text_content or "").strip():
+        """A turn in which nothing was said, or that was taken back, is not answered."""
+        declined, self.declines_turn = self.declines_turn, False
+        self.turn_settled.set()
+        if declined or not (new_message.text_content or "").strip():
             raise StopResponse
 
     async def llm_node(
@@ -116,11 +122,10 @@ class Assistant(Agent):
     def _speech(
         self, text: AsyncIterable[str], model_settings: ModelSettings
     ) -> AsyncIterable[rtc.AudioFrame]:
-        synthesizer = self.session.tts
-        if self._new_narration is None or synthesizer is None:
+        if self._new_narration is None:
             return Agent.default.tts_node(self, text, model_settings)
         options = self.session.conn_options.tts_conn_options
-        return narrate(text, synthesizer, self._new_narration(), conn_options=options)
+        return narrate(text, self.session.tts, self._new_narration(), conn_options=options)
 
     async def transcription_node(
         self, text: AsyncIterable[str | TimedString], model_settings: ModelSettings

@@ -42,6 +42,9 @@ MAX_FAILED_ANSWERS = 3
 INTERRUPTION_S = 0.3
 """Speech that lasts so long silences the agent; if no word comes of it, the agent goes on."""
 
+SETTLE_S = 5.0
+"""How long what is done about a turn may take, beside its answer."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -161,21 +164,34 @@ class Conversation:
         self.session.interrupt()
         self.session.generate_reply(user_input=text)
 
-    async def commit(self, *, timeout_s: float) -> str:
+    async def commit(self, *, timeout_s: float) -> str | None:
         """The user's turn is over, all of its audio is in: what was said; empty: nothing.
 
-        It is answered, unless it is empty. `timeout_s` bounds the wait for the last words.
+        It is answered, unless it is empty. None: it was abandoned meanwhile. `timeout_s` bounds the
+        wait for the last words.
         """
+        self._assistant.turn_settled.clear()
+        self._assistant.declines_turn = False
         self.session.input.set_audio_enabled(False)  # only then is silence added where it is needed
         try:
-            return (await self.session.commit_user_turn(transcript_timeout=timeout_s)).strip()
+            words = self.session.commit_user_turn(transcript_timeout=timeout_s)
+            await asyncio.wait({words})
+            if words.cancelled():
+                return None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_S):
+                    await self._assistant.turn_settled.wait()
         finally:
             self.session.input.set_audio_enabled(True)
+        return words.result().strip()
 
-    def forget_turn(self) -> None:
-        """What was heard since the last turn is no turn; the recogniser begins afresh."""
+    def abandon_turn(self) -> None:
+        """What was heard since the last turn is no turn, not even when it is being committed."""
+        self._assistant.declines_turn = True
         with contextlib.suppress(RuntimeError):
             self.session.clear_user_turn()
+            # takes the place of a commit that still waits for words
+            self.session.commit_user_turn(transcript_timeout=0.0, skip_reply=True)
 
     def cut_off(self) -> None:
         """The user cannot hear any more: what they have heard so far is the turn."""

@@ -22,6 +22,10 @@ _AHEAD = 256
 class Narration(Protocol):
     """Who is told of one answer."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of the text is wanted before any of the audio."""
+
     def sentence(self, index: int, text: str) -> None:
         """A sentence is known, with the space that follows it. Counted from 0."""
 
@@ -45,12 +49,15 @@ def mark_of(frame: rtc.AudioFrame) -> Mark | None:
 
 async def narrate(
     text: AsyncIterable[str],
-    synthesizer: "tts.TTS[Any]",
+    synthesizer: "tts.TTS[Any] | None",
     narration: Narration,
     *,
     conn_options: APIConnectOptions,
 ) -> AsyncIterator[rtc.AudioFrame]:
     """The audio of `text`, each frame marked; `narration` hears of text as it is written.
+
+    With `narration.whole` nothing is synthesised before the text has ended; without `synthesizer`
+    nothing ever is.
 
     Raises `livekit.agents.APIError` when a sentence cannot be synthesised.
     """
@@ -59,7 +66,7 @@ async def narrate(
     try:
         while (sentence := await known.get()) is not None:
             index, words = sentence
-            if words.strip():
+            if synthesizer is not None and words.strip():
                 async for frame in _speak(words.strip(), synthesizer, conn_options):
                     frame.frame.userdata[_MARK] = Mark(narration, index, frame.is_final)
                     yield frame.frame
@@ -74,23 +81,33 @@ async def _read(
     narration: Narration,
     known: "asyncio.Queue[tuple[int, str] | None]",
 ) -> None:
-    splitter = SentenceSplitter()
     count = 0
+    held: list[tuple[int, str]] = []
     try:
-        async for piece in text:
-            for sentence in splitter.push(piece):
-                narration.sentence(count, sentence)
-                await known.put((count, sentence))
-                count += 1
-        for sentence in splitter.flush():
+        async for sentence in _sentences(text):
             narration.sentence(count, sentence)
-            await known.put((count, sentence))
+            if narration.whole:
+                held.append((count, sentence))
+            else:
+                await known.put((count, sentence))
+            count += 1
         narration.text_ended()
+        for one in held:
+            await known.put(one)
     finally:
         # also when the text could not be read to its end; whoever waits is to be woken
         if known.full():
             known.get_nowait()
         known.put_nowait(None)
+
+
+async def _sentences(text: AsyncIterable[str]) -> AsyncIterator[str]:
+    splitter = SentenceSplitter()
+    async for piece in text:
+        for sentence in splitter.push(piece):
+            yield sentence
+    for sentence in splitter.flush():
+        yield sentence
 
 
 async def _speak(

@@ -32,6 +32,7 @@ from orchestrator.api.errors import add_error_handlers
 from orchestrator.api.services import Services
 from orchestrator.deployment import Deployment
 from orchestrator.dispatch import Dispatch, make_celery
+from orchestrator.gateway.routes import add_doors, open_doors
 from orchestrator.monitoring.logs import hide_queries
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes, stage_conditions
@@ -65,7 +66,9 @@ def create_app(settings: Settings) -> FastAPI:
             )
         async with _services(settings, metrics) as services:
             app.state.services = services
-            yield
+            async with open_doors(settings, metrics, services.start_limit.count) as gateway:
+                app.state.gateway = gateway
+                yield
 
     app = FastAPI(
         title="Majlis",
@@ -79,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(sessions.router)
     app.include_router(webhook.router)
     app.include_router(system.router)
+    add_doors(app)
     assets = StaticFiles(directory=system.FRONTEND / "assets", check_dir=False)
     app.mount("/assets", assets, name="assets")
     return app

@@ -72,6 +72,10 @@ class Settings(AgentSettings):
     record_ttl_seconds: Annotated[int, Field(ge=1, le=366 * 86_400)] = 7 * 86_400
 
     # the WebSocket doors
+    enable_websocket_doors: bool = True
+    websocket_resume_seconds: Seconds = 300.0
+    websocket_messages_per_second: Annotated[float, Field(gt=0, le=1e6)] = 500.0
+    websocket_max_message_bytes: Annotated[int, Field(ge=1024, le=16 << 20)] = 1 << 20
     audio_sample_rate: Annotated[int, Field(ge=8_000, le=48_000)] = 16_000
     audio_channels: Annotated[int, Field(ge=1, le=2)] = 1
     audio_format: str = "LINEAR16"

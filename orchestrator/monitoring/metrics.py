@@ -60,6 +60,18 @@ class Metrics:
         """The first agent of a session came, so long after the start."""
         self._join.observe(max(0.0, after_s))
 
+    def conversation_over(self, duration_s: float) -> None:
+        """A connection of a WebSocket door has ended."""
+        self._duration.observe(max(0.0, duration_s))
+
+    def error_told(self, code: str) -> None:
+        """A client of a WebSocket door was told of an error."""
+        self.errors.labels(str(code)).inc()
+
+    def client_dropped(self) -> None:
+        """A client of a WebSocket door did not read what was sent to it."""
+        self.errors.labels("client_does_not_read").inc()
+
     def session_over(self, session: Session) -> None:
         """A session has ended or failed."""
         reason = session.end_reason.value if session.end_reason else "unknown"

@@ -2,12 +2,15 @@
 
     majlis:session:<id>   hash {version, record, turns}; expires once the session is over
     majlis:slots          sorted set of the ids of live sessions, by the time of their creation
+    majlis:doors          sorted set of the WebSocket doors' connected sessions, by the time when
+                          each loses its slot unless it is renewed (`orchestrator.gateway.sessions`)
 
 A change is read, decided in Python and written by a script that refuses it when the version has
 moved meanwhile. The script that writes the last change of a session also gives back its slot and
 its lease, so that nobody ever sees an ended session that still holds one.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,12 +26,14 @@ from orchestrator.sessions.session import SESSION_CODEC, Session
 from orchestrator.sessions.store import Decide
 
 SLOTS = "majlis:slots"
+DOORS = "majlis:doors"
 CAPACITY_RETRY_S = 5
 MAX_ATTEMPTS = 50
 """At a change that others keep overtaking; each attempt means that one of theirs succeeded."""
 
 _CREATE = """
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[2]) then return 0 end
+local taken = redis.call('ZCARD', KEYS[2]) + redis.call('ZCOUNT', KEYS[3], ARGV[3], '+inf')
+if taken >= tonumber(ARGV[2]) then return 0 end
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 redis.call('HSET', KEYS[1], 'version', 1, 'record', ARGV[4], 'turns', ARGV[5])
 return 1
@@ -65,7 +70,7 @@ class RedisSessionStore:
     async def create(self, session: Session, *, limit: int) -> None:
         async with _translated():
             created = await self._create(
-                keys=[self.key(session.session_id), SLOTS],
+                keys=[self.key(session.session_id), SLOTS, DOORS],
                 args=[
                     *(session.session_id, limit, session.created_at),
                     *(_record(session), TURNS_CODEC.dump_json(session.turns)),
@@ -101,8 +106,10 @@ class RedisSessionStore:
         return [_session(record, turns) for record, turns in rows if record is not None]
 
     async def count(self) -> int:
-        async with _translated():
-            return int(await self._redis.zcard(SLOTS))
+        async with _translated(), self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.zcard(SLOTS)
+            pipeline.zcount(DOORS, time.time(), "+inf")
+            return sum(map(int, await pipeline.execute()))
 
     async def drop_empty_slots(self) -> int:
         dropped = 0

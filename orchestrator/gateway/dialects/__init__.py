@@ -1,4 +1,4 @@
-"""The protocols, a module each. A module here that has a `DOOR` is served; nothing else is needed."""
+"""The protocols, a module each: each has a `DOOR`, and needs to be named nowhere else."""
 
 import importlib
 import pkgutil

@@ -1,0 +1,89 @@
+"""What a client asks for on the URL, and what it gets where it asks for nothing."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from agent.job import Job
+from agent.settings import BCP47
+from agent.stages.voices import resolve_voice
+from orchestrator.api.schemas import Collection, Line, Name
+from orchestrator.errors import InvalidField
+from orchestrator.gateway.audio.recognise import OutputFormat
+from orchestrator.gateway.dialect import Door
+from orchestrator.gateway.sessions import Tenancy
+from orchestrator.settings import Settings
+
+_ID_BYTES = 16
+_ID = re.compile(r"[A-Za-z0-9_-]{8,128}")
+
+
+def _none_if_empty(value: object) -> object:
+    return value or None
+
+
+Optional = BeforeValidator(_none_if_empty)
+
+
+class Wishes(BaseModel):
+    """The parameters of the URL. Unknown ones are ignored, empty ones are not there."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    session_id: Annotated[str | None, Optional] = None
+    language: Annotated[BCP47 | None, Optional] = None
+    voice_id: Annotated[Name | None, Optional] = None
+    knowledge_base: Annotated[Collection | None, Optional] = None
+    opening_line: Annotated[Line | None, Optional] = None
+    token: Annotated[str | None, Optional] = Field(default=None, repr=False)
+    audio_format: Annotated[OutputFormat | None, Optional] = None
+    sample_rate: Annotated[int | None, Optional, Field(ge=8_000, le=48_000)] = None
+    pacing: Annotated[Literal["none", "realtime"] | None, Optional] = None
+
+
+def read_wishes(query: Mapping[str, str], door: Door) -> Wishes:
+    """Raises `InvalidField`, which names the parameter."""
+    try:
+        wishes = Wishes.model_validate(dict(query))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidField(f"{first['loc'][0]}: {first['msg']}") from None
+    if wishes.audio_format is not None and wishes.audio_format not in door.outputs:
+        known = ", ".join(sorted(door.outputs))
+        raise InvalidField(f"audio_format: one of {known}")
+    return wishes
+
+
+def new_session_id(door: Door) -> str:
+    """An id that nobody guesses: who knows it can take the session up."""
+    return f"{door.id_prefix}{secrets.token_hex(_ID_BYTES)}"
+
+
+def is_session_id(text: str, door: Door) -> bool:
+    """Whether it may be an id of this door's."""
+    return text.startswith(door.id_prefix) and _ID.fullmatch(text) is not None
+
+
+def make_job(wishes: Wishes, tenancy: Tenancy, settings: Settings) -> Job:
+    """The conversation to hold. Raises `InvalidField` for a collection that does not exist."""
+    language = wishes.language or settings.default_language_code
+    asked = wishes.voice_id or settings.default_voice
+    voice = resolve_voice(asked, language, settings.tts_voice_gender).name
+    base = wishes.knowledge_base
+    if base is not None and not (settings.knowledge_index_dir / f"{base}.sqlite").is_file():
+        raise InvalidField("knowledge_base: there is no collection of that name.")
+    return Job(
+        session_id=tenancy.session_id,
+        fence=tenancy.fence,
+        user_identity=f"user-{tenancy.session_id}",
+        user_name="User",
+        language=language,
+        voice=voice,
+        opening_line="" if tenancy.history else wishes.opening_line or "",
+        knowledge_base=base or settings.knowledge_base,
+        metadata={},
+        history=tenancy.history,
+    )
