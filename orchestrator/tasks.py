@@ -41,7 +41,6 @@ from orchestrator.settings import Settings, SettingsError, host_name, load_setti
 
 HEALTH_EVERY_S = 5.0
 CLEANUP_EVERY_S = 30.0
-LOOK_EVERY_S = 30.0
 
 
 @cache
@@ -107,12 +106,6 @@ def prewarm_agent_pool(size: int | None = None) -> None:
         _runtime().run(_runtime().upkeep.prewarm())
     else:
         _runtime().run(_runtime().placement.prewarm(size))
-
-
-@app.task(name=LOOK)
-def look_for_documents() -> None:
-    """Have the indexers look for documents that were dropped into a folder."""
-    call_indexers(app)
 
 
 @setup_logging.connect
