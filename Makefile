@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn image-check requirements clean
+.PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn faults image-check index requirements clean
 
 run: $(VENV)/.run page
 	@exec $(BIN)/python run.py
@@ -53,6 +53,11 @@ bench-start: $(VENV)/.dev
 bench-spawn: $(VENV)/.dev
 	$(BIN)/python -m bench.spawn --keep $(SPAWN)
 
+# Every part killed in every state of a session: some twenty minutes. Some of it:
+# make faults FAULTS="--victims API worker --states active"
+faults: $(VENV)/.dev
+	$(BIN)/python -m bench.faults --keep $(FAULTS)
+
 $(VENV)/.run: requirements.txt pyproject.toml
 	@echo "Setting up $(VENV); the first time takes about a minute."
 	$(PYTHON) -m venv $(VENV)
@@ -77,6 +82,10 @@ frontend/dist/index.html: frontend/node_modules/.installed $(PAGE_SOURCES)
 # that reaches its registries in its own way: IMAGE_CHECK="--bind FILE:PATH --env NAME=VALUE".
 image-check:
 	$(PYTHON) -m deploy.try_image $(IMAGE_CHECK)
+
+# Documents into the index now: make index, or make index DIR=a/folder/of/collections
+index: $(VENV)/.run
+	@$(BIN)/python -m agent.knowledge index $(DIR)
 
 requirements: $(VENV)/.dev
 	$(BIN)/pip-compile -q --strip-extras --no-emit-find-links --no-emit-index-url -o requirements.txt pyproject.toml

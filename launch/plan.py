@@ -72,6 +72,7 @@ def make_plan(settings: LaunchSettings, embedded: Embedded, stages: StageChoice)
         _python("api", "orchestrator", priority=30, stop_wait_s=API_STOP_WAIT_S),
         _celery("worker", "worker", "--concurrency", "2", "--without-mingle", "--without-gossip"),
         _celery("beat", "beat", "-s", str(settings.run_dir / "beat-schedule")),
+        _indexer(),
         _python(
             "agent-host",
             "agent.host",
@@ -95,6 +96,13 @@ def _python(name: str, module: str, *, priority: int, stop_wait_s: int = 5) -> P
 def _celery(name: str, *arguments: str) -> Program:
     command = (sys.executable, "-m", "celery", "-A", "orchestrator.tasks", *arguments)
     return Program(name, command, priority=40, stop_wait_s=10)
+
+
+def _indexer() -> Program:
+    # one thread is enough: it parses nothing itself
+    command = (sys.executable, "-m", "celery", "-A", "orchestrator.indexer", "worker")
+    options = ("-n", "indexer@localhost", "--pool", "solo", "--without-mingle", "--without-gossip")
+    return Program("indexer", command + options, priority=40, stop_wait_s=3)
 
 
 def _devroom(settings: LaunchSettings, port: int, tls_port: int | None) -> Program:

@@ -7,6 +7,9 @@ OrchestratorError
         Unauthenticated     401
         Forbidden           403
         SessionNotFound     404
+        NotFound            404
+        RequestTimeout      408
+        Conflict            409
         BodyTooLarge        413
         InvalidField        422
         RateLimited         429
@@ -15,6 +18,7 @@ OrchestratorError
             StoreUnavailable
             DispatchFailed
             RoomsUnavailable
+        StorageFull         507
     HostUnreachable         this machine's agent host does not answer; a retry can help
 """
 
@@ -70,6 +74,27 @@ class SessionNotFound(RequestError):
 
     def __init__(self) -> None:
         super().__init__("There is no such session.")
+
+
+class NotFound(RequestError):
+    """There is no such collection or document."""
+
+    status = 404
+    code = "not_found"
+
+
+class RequestTimeout(RequestError):
+    """The client took too long to send."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class Conflict(RequestError):
+    """What is asked for does not go with what is there."""
+
+    status = 409
+    code = "conflict"
 
 
 class BodyTooLarge(RequestError):
@@ -132,6 +157,13 @@ class RoomsUnavailable(Unavailable):
 
     def __init__(self, message: str = "The room server is not reachable.") -> None:
         super().__init__(message, retry_after_s=2)
+
+
+class StorageFull(RequestError):
+    """There is no room for what was sent, or the disk fails."""
+
+    status = 507
+    code = "storage_full"
 
 
 class HostUnreachable(OrchestratorError):

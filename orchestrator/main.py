@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 if (_root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
@@ -24,15 +25,19 @@ import logging
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
+from redis.asyncio import Redis
 
+from agent.knowledge.library import Library
 from agent.lease import Leases
-from orchestrator.api import sessions, system, webhook
+from orchestrator.api import knowledge, sessions, system, webhook
 from orchestrator.api.edge import Edge
 from orchestrator.api.errors import add_error_handlers
 from orchestrator.api.services import Services
 from orchestrator.deployment import Deployment
 from orchestrator.dispatch import Dispatch, make_celery
+from orchestrator.documents import Documents
 from orchestrator.gateway.routes import add_doors, open_doors
+from orchestrator.indexers import Indexers
 from orchestrator.monitoring.logs import hide_queries
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes, stage_conditions
@@ -40,7 +45,7 @@ from orchestrator.monitoring.supervisord import Supervisord
 from orchestrator.policy import make_policy
 from orchestrator.redis_client import make_redis
 from orchestrator.rooms import RoomServer, WebhookDoor
-from orchestrator.security.rate_limit import StartLimit
+from orchestrator.security.rate_limit import RateLimit
 from orchestrator.sessions.lifecycle import Lifecycle
 from orchestrator.sessions.redis_store import RedisSessionStore
 from orchestrator.sessions.reports import BLOCK_MS, ReportReader
@@ -80,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_cors(app, settings)
     add_error_handlers(app)
     app.include_router(sessions.router)
+    app.include_router(knowledge.router)
     app.include_router(webhook.router)
     app.include_router(system.router)
     add_doors(app)
@@ -96,7 +102,7 @@ def _add_cors(app: FastAPI, settings: Settings) -> None:
         CORSMiddleware,
         allow_origins=["*"] if anybody else list(settings.cors_origins),
         allow_credentials=settings.cors_allow_credentials and not anybody,
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=["Retry-After", "X-Request-Id"],
     )
@@ -113,6 +119,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         rooms = await stack.enter_async_context(RoomServer(settings))
         dispatch = Dispatch(make_celery(settings), spawn_within_s=settings.spawn_timeout_seconds)
         stack.callback(dispatch.close)
+        indexers = Indexers(make_celery(settings))
+        stack.callback(indexers.close)
         lifecycle = Lifecycle(
             RedisSessionStore(redis, record_ttl_s=settings.record_ttl_seconds),
             rooms,
@@ -129,19 +137,28 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         for work in (probes.run(), reader.run()):
             stack.push_async_callback(_cancelled, asyncio.create_task(work))
         secret = settings.livekit_api_secret.get_secret_value()
+        limit = partial(_limit, redis)
         yield Services(
             settings=settings,
             lifecycle=lifecycle,
             deployment=Deployment(redis),
             probes=probes,
             metrics=metrics,
-            start_limit=StartLimit(
-                redis, per_minute=settings.session_starts_per_minute, clock=time.time
-            ),
+            start_limit=limit("starts", settings.session_starts_per_minute),
+            upload_limit=limit("uploads", settings.document_uploads_per_minute),
+            documents=Documents(_library(settings), redis, indexers),
             webhooks=WebhookDoor(settings.livekit_api_key, secret) if secret else None,
             stages=stage_conditions(settings),
             clock=time.time,
         )
+
+
+def _limit(redis: Redis, what: str, per_minute: int) -> RateLimit:
+    return RateLimit(redis, what=what, per_minute=per_minute, clock=time.time)
+
+
+def _library(settings: Settings) -> Library:
+    return Library(settings.knowledge_dir, settings.uploads_dir, settings.knowledge_index_dir)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -58,6 +58,8 @@ class Settings(AgentSettings):
     """Empty: anybody who reaches the port may use the API."""
     session_starts_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     """For one client address."""
+    document_uploads_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 120
+    """And removals; for one client address."""
 
     # sessions
     livekit_public_url: str = ""

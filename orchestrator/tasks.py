@@ -34,6 +34,7 @@ from orchestrator.dispatch import (
     queue,
 )
 from orchestrator.gate import gate_step
+from orchestrator.indexers import LOOK, call_indexers
 from orchestrator.monitoring.heartbeat import Heartbeat
 from orchestrator.monitoring.logs import configure_logging
 from orchestrator.runtime import TaskRuntime
@@ -41,6 +42,7 @@ from orchestrator.settings import Settings, SettingsError, host_name, load_setti
 
 HEALTH_EVERY_S = 5.0
 CLEANUP_EVERY_S = 30.0
+LOOK_EVERY_S = 30.0
 
 
 @cache
@@ -67,6 +69,7 @@ app.conf.beat_schedule = {
         (HEALTH, HEALTH_EVERY_S),
         (CLEANUP, CLEANUP_EVERY_S),
         (PREWARM, PREWARM_EVERY_S),
+        (LOOK, LOOK_EVERY_S),
     )
 }
 
@@ -106,6 +109,12 @@ def prewarm_agent_pool(size: int | None = None) -> None:
         _runtime().run(_runtime().upkeep.prewarm())
     else:
         _runtime().run(_runtime().placement.prewarm(size))
+
+
+@app.task(name=LOOK)
+def look_for_documents() -> None:
+    """Have the indexers look for documents that were dropped into a folder."""
+    call_indexers(app)
 
 
 @setup_logging.connect

@@ -9,6 +9,11 @@ Errors:
         InvalidCollectionName   not `[a-z0-9][a-z0-9_-]{0,63}`
         UnknownCollection       there is no index of that name, or an older program wrote it
         UnreadableDocument      a file that cannot be made into passages; says why
+        InvalidDocumentName     no plain name, or of a kind that no parser reads
+        UnknownDocument         the collection has none of that name
+        NotUploaded             it did not come over the API
+        DocumentTooLarge        for its kind
+        LibraryFull             no room for a further document
         IndexUnavailable        the index cannot be read or written now; trying again can help
 """
 

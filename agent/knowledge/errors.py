@@ -30,6 +30,36 @@ class UnreadableDocument(KnowledgeError):
     code = "unreadable_document"
 
 
+class InvalidDocumentName(KnowledgeError):
+    """The name cannot be that of a document; the message says why."""
+
+    code = "invalid_document_name"
+
+
+class UnknownDocument(KnowledgeError):
+    """The collection has no document of that name."""
+
+    code = "unknown_document"
+
+
+class NotUploaded(KnowledgeError):
+    """The document did not come over the API, so it does not go that way."""
+
+    code = "not_uploaded"
+
+
+class DocumentTooLarge(KnowledgeError):
+    """The file is larger than one of its kind may be."""
+
+    code = "document_too_large"
+
+
+class LibraryFull(KnowledgeError):
+    """No further document or collection finds room."""
+
+    code = "library_full"
+
+
 class IndexUnavailable(KnowledgeError):
     """SQLite could not read or write the index: locked for too long, no space, damaged."""
 

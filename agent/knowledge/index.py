@@ -4,6 +4,7 @@ A file whose size and time are those that the index knows is not read; one whose
 known is not parsed. Each collection has a home, the directory that it was indexed from.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -119,24 +120,14 @@ def _index(
 
 
 def _homes(index_dir: Path) -> dict[str, Path]:
-    """Every collection that is indexed, with its home."""
-    names = (path.stem for path in index_dir.glob("*.sqlite"))
-    homes = {name: _home(index_dir, name) for name in names if store.is_collection_name(name)}
-    return {name: home for name, home in homes.items() if home is not None}
-
-
-def _home(index_dir: Path, name: str) -> Path | None:
-    try:
-        db = store.connect(index_dir, name)
-    except KnowledgeError:
-        return None
-    try:
-        row = db.execute("SELECT directory FROM collection").fetchone()
-    except sqlite3.Error:
-        return None
-    finally:
-        db.close()
-    return Path(row[0]) if row else None
+    """Every collection that has an index that can be read, with its home."""
+    homes: dict[str, Path] = {}
+    for path in index_dir.glob("*.sqlite"):
+        with contextlib.suppress(KnowledgeError):
+            home = store.home(index_dir, path.stem)
+            if home is not None:
+                homes[path.stem] = home
+    return homes
 
 
 class _Indexer:

@@ -137,6 +137,18 @@ def connect(index_dir: Path, name: str) -> sqlite3.Connection:
     return db
 
 
+def home(index_dir: Path, name: str) -> Path | None:
+    """The directory that `name` was indexed from; None where there is no index of it."""
+    try:
+        with closing(connect(index_dir, name)) as db:
+            row = db.execute("SELECT directory FROM collection").fetchone()
+    except UnknownCollection:
+        return None
+    except sqlite3.Error as error:
+        raise IndexUnavailable(f"cannot read the index of {name}: {error}") from error
+    return Path(row[0]) if row else None
+
+
 def drop(db: sqlite3.Connection) -> None:
     """Leave a file that holds no index: for `connect` the collection is gone."""
     for table in _TABLES:

@@ -1,6 +1,7 @@
 """The outermost layer around the API: sizes of bodies, headers, errors nobody expected."""
 
 import logging
+import re
 import secrets
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +14,9 @@ from orchestrator.monitoring.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+"""Of the documents that come in one request."""
+_UPLOADS = re.compile(r"/api/knowledge/[^/]+/documents")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -36,12 +40,14 @@ class Edge:
             return
         request_id = secrets.token_hex(8)
         answer = _Answer(send, request_id, private=str(scope["path"]).startswith("/api/"))
-        if self._claims_too_much(scope):
-            too_large = envelope(413, "body_too_large", self._limit_message())
+        most = self._most_bytes(scope)
+        if _claims_more(scope, most):
+            message = f"The body is larger than {most} bytes."
+            too_large = envelope(413, "body_too_large", message)
             await too_large(scope, receive, answer.send)
             return
         try:
-            await self._app(scope, self._limited(receive), answer.send)
+            await self._app(scope, _limited(receive, most), answer.send)
         except Exception as error:
             fields = {"request_id": request_id, "path": scope["path"]}
             logger.exception("request failed", extra=fields)
@@ -51,25 +57,29 @@ class Edge:
             failed = envelope(500, "internal_error", f"Internal error, request {request_id}.")
             await failed(scope, receive, answer.send)
 
-    def _claims_too_much(self, scope: Scope) -> bool:
-        length = Headers(scope=scope).get("content-length", "")
-        return length.isdecimal() and int(length) > self._max_body_bytes
+    def _most_bytes(self, scope: Scope) -> int:
+        if scope["method"] == "POST" and _UPLOADS.fullmatch(scope["path"]):
+            return MAX_UPLOAD_BYTES
+        return self._max_body_bytes
 
-    def _limited(self, receive: Receive) -> Receive:
-        read = 0
 
-        async def limited() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._max_body_bytes:
-                raise HTTPException(413)
-            return message
+def _claims_more(scope: Scope, most: int) -> bool:
+    length = Headers(scope=scope).get("content-length", "")
+    return length.isdecimal() and int(length) > most
 
-        return limited
 
-    def _limit_message(self) -> str:
-        return f"The body is larger than {self._max_body_bytes} bytes."
+def _limited(receive: Receive, most: int) -> Receive:
+    read = 0
+
+    async def limited() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            raise HTTPException(413)
+        return message
+
+    return limited
 
 
 class _Answer:

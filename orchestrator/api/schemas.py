@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
@@ -10,7 +11,9 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from agent.job import Source, Turn
+from agent.knowledge.library import DocumentState, DocumentStatus
 from agent.settings import BCP47
+from orchestrator.documents import Contents
 from orchestrator.sessions.opening import Wishes
 from orchestrator.sessions.session import Session, SessionStatus
 
@@ -196,6 +199,107 @@ class TokenAnswer(BaseModel):
     room_name: str
     participant_name: str
     participant_token: str
+
+
+class CollectionsAnswer(_Body):
+    """Which collections there are."""
+
+    success: Literal[True] = True
+    collections: list[str]
+
+
+class ProgressAnswer(_Body):
+    """How far the files are that are new or changed."""
+
+    done: int
+    total: int
+    filename: str
+
+
+class CollectionAnswer(_Body):
+    """How far a collection is indexed."""
+
+    success: Literal[True] = True
+    collection: str
+    status: Literal["idle", "queued", "indexing"]
+    documents: dict[DocumentStatus, int]
+    passages: int
+    progress: ProgressAnswer | None
+
+    @classmethod
+    def of(cls, contents: Contents) -> Self:
+        """As JSON has it."""
+        counts = Counter(each.status for each in contents.documents)
+        progress = contents.progress
+        waiting = counts[DocumentStatus.QUEUED] + counts[DocumentStatus.REMOVING]
+        return cls(
+            collection=contents.name,
+            status="indexing" if progress is not None else "queued" if waiting else "idle",
+            documents={status: counts[status] for status in DocumentStatus},
+            passages=sum(each.passages for each in contents.documents),
+            progress=None
+            if progress is None
+            else ProgressAnswer(
+                done=progress.done, total=progress.total, filename=progress.filename
+            ),
+        )
+
+
+class DocumentAnswer(_Body):
+    """One document of a collection."""
+
+    filename: str
+    status: DocumentStatus
+    bytes: int
+    passages: int
+    error: str | None
+    changed_at: str
+    uploaded: bool
+
+    @classmethod
+    def of(cls, state: DocumentState) -> Self:
+        """As JSON has it."""
+        return cls(
+            filename=state.filename,
+            status=state.status,
+            bytes=state.bytes,
+            passages=state.passages,
+            error=state.error or None,
+            changed_at=iso(state.changed_at),
+            uploaded=state.uploaded,
+        )
+
+
+class DocumentsAnswer(_Body):
+    """Documents of a collection, by name."""
+
+    success: Literal[True] = True
+    collection: str
+    total: int
+    documents: list[DocumentAnswer]
+
+
+class UploadedDocument(_Body):
+    """What became of one file that was sent."""
+
+    filename: str
+    status: DocumentStatus | Literal["refused"]
+    error: str | None
+
+
+class UploadAnswer(_Body):
+    """What became of each file that was sent."""
+
+    success: Literal[True] = True
+    collection: str
+    documents: list[UploadedDocument]
+
+
+class RemovedAnswer(_Body):
+    """The file is gone."""
+
+    success: Literal[True] = True
+    message: str
 
 
 class ErrorDetail(BaseModel):

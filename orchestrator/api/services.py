@@ -7,11 +7,12 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from orchestrator.deployment import Deployment
+from orchestrator.documents import Documents
 from orchestrator.monitoring.health import StageConditions
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes
 from orchestrator.rooms import WebhookDoor
-from orchestrator.security.rate_limit import StartLimit
+from orchestrator.security.rate_limit import RateLimit
 from orchestrator.sessions.lifecycle import Lifecycle
 from orchestrator.settings import Settings
 
@@ -25,7 +26,9 @@ class Services:
     deployment: Deployment
     probes: Probes
     metrics: Metrics
-    start_limit: StartLimit
+    start_limit: RateLimit
+    upload_limit: RateLimit
+    documents: Documents
     webhooks: WebhookDoor | None
     stages: StageConditions
     clock: Callable[[], float]

@@ -1,4 +1,4 @@
-"""How many sessions one client address may start in a minute, counted in Redis."""
+"""How often one client address may do something in a minute, counted in Redis."""
 
 from collections.abc import Callable
 
@@ -16,23 +16,27 @@ return count
 """
 
 
-class StartLimit:
+class RateLimit:
     """A fixed window a minute. `clock` tells Unix seconds."""
 
-    def __init__(self, redis: Redis, *, per_minute: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, redis: Redis, *, what: str, per_minute: int, clock: Callable[[], float]
+    ) -> None:
+        """`what` is counted, in the plural: `starts`."""
+        self._what = what
         self._per_minute = per_minute
         self._clock = clock
         self._count = redis.register_script(_COUNT)
 
     async def count(self, address: str) -> None:
-        """Count one start. Raises `RateLimited`, `StoreUnavailable`."""
+        """Count one. Raises `RateLimited`, `StoreUnavailable`."""
         now = self._clock()
         window = int(now // WINDOW_S)
-        key = f"majlis:starts:{address}:{window}"
+        key = f"majlis:{self._what}:{address}:{window}"
         try:
             count = int(await self._count(keys=[key], args=[WINDOW_S]))
         except RedisError as error:
             raise StoreUnavailable from error
         if count > self._per_minute:
             wait_s = int((window + 1) * WINDOW_S - now) + 1
-            raise RateLimited("Too many sessions started.", retry_after_s=wait_s)
+            raise RateLimited(f"Too many {self._what} in a minute.", retry_after_s=wait_s)

@@ -22,7 +22,17 @@ from launch.supervisord import render
 from orchestrator.monitoring.supervisord import Supervisord
 from tests.clients.stack import PROJECT_ROOT, Stack, eventually, free_port
 
-PROGRAMS = {"redis", "devroom", "recognizer", "synthesizer", "api", "worker", "beat", "agent-host"}
+PROGRAMS = {
+    "redis",
+    "devroom",
+    "recognizer",
+    "synthesizer",
+    "api",
+    "worker",
+    "beat",
+    "indexer",
+    "agent-host",
+}
 TALKER = "import time; print('{}', flush=True); time.sleep(60)"
 
 

@@ -40,6 +40,7 @@ def test_with_nothing_configured_every_part_is_ours() -> None:
         "api",
         "worker",
         "beat",
+        "indexer",
         "agent-host",
     ]
 
@@ -55,7 +56,7 @@ def test_a_configured_part_is_not_embedded() -> None:
         inworld_api_key=SecretStr(SECRET),
     )
     made = plan(given, NOTHING)
-    assert names(made) == ["api", "worker", "beat", "agent-host"]
+    assert names(made) == ["api", "worker", "beat", "indexer", "agent-host"]
     assert dict(made.taken)["rooms"] == "wss://rooms.example (LIVEKIT_URL)"
     assert not any(SECRET in taken for _, taken in made.taken)
 
