@@ -6,12 +6,12 @@ is nothing else to rewrite. All of it is synchronous: no queue, no task.
 """
 
 import secrets
-import time
 from typing import Protocol
 
 from livekit.protocol.models import TrackInfo
 
 from devroom import rtcp, rtp
+from devroom.clock import Clock
 from devroom.sdp import DEFAULT_PAYLOAD_TYPES, Kind
 
 _CLOCK_RATE_HZ = {Kind.AUDIO: 48_000, Kind.VIDEO: 90_000}
@@ -113,6 +113,7 @@ class UpTrack:
     """One published track as it arrives. `ssrc` is None until its stream is known."""
 
     __slots__ = (
+        "_clock",
         "_downs",
         "_first_subscriber",
         "_keyframe_asked_at_s",
@@ -139,6 +140,7 @@ class UpTrack:
         sender: PacketSender,
         level_extension: int | None,
         first_subscriber: "FirstSubscriber",
+        clock: Clock,
     ) -> None:
         self.info = info
         self.participant_sid = participant_sid
@@ -146,6 +148,7 @@ class UpTrack:
         self.ssrc: int | None = None
         self.fraction_lost = 0
         self._sender = sender
+        self._clock = clock
         self._level_extension = level_extension
         self._first_subscriber: FirstSubscriber | None = first_subscriber
         self._downs: list[DownTrack] = []
@@ -176,7 +179,7 @@ class UpTrack:
         self._downs.remove(down)
 
     def rtp_received(self, packet: rtp.Packet) -> None:
-        now_s = time.monotonic()
+        now_s = self._clock()
         self._statistics.add(packet.sequence, packet.timestamp, now_s)
         if self._level_extension is not None and packet.extension:
             value = rtp.extension_value(packet.extension, self._level_extension)
@@ -186,7 +189,7 @@ class UpTrack:
             down.forward(packet)
 
     def clock_received(self, report: rtcp.SenderReport) -> None:
-        self._report_ntp, self._report_at_s = report.ntp, time.monotonic()
+        self._report_ntp, self._report_at_s = report.ntp, self._clock()
         for down in self._downs:
             down.forward_clock(report)
 
@@ -210,14 +213,14 @@ class UpTrack:
             highest_sequence=figures.highest_sequence,
             jitter=figures.jitter,
             lsr=lsr,
-            dlsr=int((time.monotonic() - self._report_at_s) * 65536) if lsr else 0,
+            dlsr=int((self._clock() - self._report_at_s) * 65536) if lsr else 0,
         )
         self._sender.send_rtcp(rtcp.receiver_report(self._own_ssrc, block))
         if self.kind is Kind.VIDEO:
             self._sender.send_rtcp(rtcp.bitrate_limit(self._own_ssrc, self.ssrc, _VIDEO_BITS_PER_S))
 
     def request_keyframe(self) -> None:
-        now_s = time.monotonic()
+        now_s = self._clock()
         due = now_s - self._keyframe_asked_at_s > _KEYFRAME_INTERVAL_S
         if self.kind is Kind.VIDEO and self.ssrc is not None and due:
             self._keyframe_asked_at_s = now_s

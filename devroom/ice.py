@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from devroom import stun
+from devroom.clock import Clock
 from devroom.errors import StartError
 from devroom.ids import random_text
 
@@ -57,7 +58,7 @@ class IceSession:
         self._issued: list[str] = []
         self.on_datagram = on_datagram
         self.path: Path | None = None
-        self.checked_at_s = time.monotonic()
+        self.checked_at_s = self._registry.clock()
         self.ufrag, self.password = self._issue()
 
     def restart(self) -> None:
@@ -68,7 +69,7 @@ class IceSession:
 
     def checked(self, path: Path, nominated: bool) -> None:
         """A genuine connectivity check arrived on this path."""
-        self.checked_at_s = time.monotonic()
+        self.checked_at_s = self._registry.clock()
         if path not in self._paths and len(self._paths) >= _MAX_PATHS:
             self._paths.popitem(last=False)[0].forget(self)
         self._paths[path] = None
@@ -103,9 +104,10 @@ class IceSession:
 
 
 class IceRegistry:
-    """Which transport a ufrag of ours belongs to, and our candidates."""
+    """Which transport a ufrag of ours belongs to, our candidates, and the transports' clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
         self._sessions: dict[str, tuple[bytes, IceSession]] = {}
         self.candidates: tuple[str, ...] = ()
 

@@ -72,6 +72,7 @@ class Media:
 
     def __init__(self, registry: IceRegistry) -> None:
         self.registry = registry
+        self.clock = registry.clock
         self.certificate = Certificate()
 
 
@@ -114,8 +115,9 @@ class Participant:
         self.audience = Audience()
         self._room = room
         self._bounds = bounds
+        self._clock = media.clock
         self._link: Link | None = None
-        self._joined_at_s = self._attached_at_s = self._signal_at_s = time.monotonic()
+        self._joined_at_s = self._attached_at_s = self._signal_at_s = self._clock()
         self._signal_lost_at_s: float | None = None
         self._upstream = PeerTransport(media.registry, media.certificate, self)
         self._sections: SharedSections | None = None
@@ -131,7 +133,7 @@ class Participant:
             self._offers = SubscriberOffers(self._downstream, self.send)
             self.subscriptions = Subscriptions(self._offers, auto=auto_subscribe)
         self.publisher = Publisher(
-            self, self._upstream, self._sections, bounds.tracks_per_participant
+            self, self._upstream, self._sections, bounds.tracks_per_participant, media.clock
         )
         self._outbox = data.DataOutbox(self._downstream, bounds.data_backlog_bytes)
 
@@ -184,14 +186,14 @@ class Participant:
         if self._link is not None:
             self._link.close()
         self._link = link
-        self._attached_at_s = self._signal_at_s = time.monotonic()
+        self._attached_at_s = self._signal_at_s = self._clock()
         self._signal_lost_at_s = None
 
     def detach(self, link: Link) -> None:
         """The link broke; the client may come back with another for a while."""
         if self._link is link:
             self._link = None
-            self._signal_lost_at_s = time.monotonic()
+            self._signal_lost_at_s = self._clock()
 
     def drop_link(self) -> None:
         if self._link is not None:
@@ -226,7 +228,7 @@ class Participant:
 
     def heard(self) -> None:
         """A message came over its link."""
-        self._signal_at_s = time.monotonic()
+        self._signal_at_s = self._clock()
 
     def update(
         self,

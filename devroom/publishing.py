@@ -22,6 +22,7 @@ from livekit.protocol.rtc import (
 )
 
 from devroom import rtcp, rtp, sdp
+from devroom.clock import Clock
 from devroom.forwarding import UpTrack
 from devroom.ids import new_sid
 from devroom.sdp import Direction, Kind, Section
@@ -62,11 +63,13 @@ class Publisher:
         transport: PeerTransport,
         sections: SharedSections | None,
         max_tracks: int,
+        clock: Clock,
     ) -> None:
         self._owner = owner
         self._transport = transport
         self._sections = sections
         self._max_tracks = max_tracks
+        self._clock = clock
         self._announced: dict[str, TrackInfo] = {}
         self._by_mid: dict[str, UpTrack] = {}
         self._by_ssrc: dict[int, UpTrack] = {}
@@ -195,6 +198,7 @@ class Publisher:
                 self._transport,
                 section.extensions.get(sdp.LEVEL_EXTENSION),
                 self._tell_subscribed,
+                self._clock,
             )
             self._by_mid[section.mid] = track
         if section.ssrc is not None and section.ssrc != track.ssrc:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from livekit.protocol.models import (
     Codec,
@@ -27,6 +27,7 @@ from livekit.protocol.rtc import (
 )
 
 from devroom.background import Background
+from devroom.clock import Clock
 from devroom.data import is_for
 from devroom.errors import LimitError, NotFoundError
 from devroom.forwarding import UpTrack
@@ -47,8 +48,6 @@ _SCORES = {
 _KEPT_DEPARTED = 64
 # Long enough for the leave message to arrive before DTLS closes under it.
 _LEAVE_FIRST_S = 0.1
-
-Clock = Callable[[], float]
 
 
 class EmptyTimer:
@@ -267,7 +266,7 @@ class Room:
     def tick(self) -> None:
         """Looks who is still there, and who speaks."""
         for participant in self.participants:
-            match judge(participant.contact, self._timing, time.monotonic()):
+            match judge(participant.contact, self._timing, self._clock()):
                 case Verdict.LINK_DEAD:
                     participant.drop_link()
                 case Verdict.MEDIA_SILENT:
@@ -303,7 +302,7 @@ class Room:
                 participant.send(SignalResponse(connection_quality=update))
 
     def _tell_speakers(self) -> None:
-        now_s = time.monotonic()
+        now_s = self._clock()
         speaking: dict[str, float] = {}
         for participant in self._participants.values():
             level = min((t.level(now_s) for t in participant.publisher.tracks), default=127)

@@ -9,8 +9,9 @@ from livekit.protocol.models import DisconnectReason
 from livekit.protocol.room import RoomConfiguration
 
 from devroom.background import Background
+from devroom.clock import Clock
 from devroom.errors import LimitError, NotFoundError, RefusedError
-from devroom.room import Clock, Room
+from devroom.room import Room
 from devroom.settings import Bounds, Timing
 from devroom.webhooks import Notifier
 
