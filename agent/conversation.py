@@ -85,6 +85,8 @@ class Manner:
     """Who hears of each answer sentence by sentence; its audio is then marked."""
     stage_failed: Callable[[str], None] | None = None
     """Is told of a stage that failed for good, in place of an apology to the user."""
+    resumes: bool = True
+    """An answer that noise interrupted is taken up again; its audio must be able to pause."""
     detector_executor: Executor | None = None
     """Where the voice detector runs; else in a thread of this conversation's own."""
 
@@ -126,7 +128,7 @@ class Conversation:
             vad=_detector(manner) if detects else None,
             llm=stages.llm,
             tts=stages.tts or NOT_GIVEN,
-            turn_handling=turn_handling(settings, hears=detects),
+            turn_handling=turn_handling(settings, hears=detects, resumes=manner.resumes),
             # it would deafen the agent for the first seconds of its first answer
             aec_warmup_duration=None,
             user_away_timeout=None,
@@ -281,17 +283,24 @@ class Conversation:
             self._listener.failed(f"session closed: {event.reason.value}")
 
 
-def turn_handling(settings: AgentSettings, *, hears: bool) -> TurnHandlingOptions:
+def turn_handling(
+    settings: AgentSettings, *, hears: bool, resumes: bool = True
+) -> TurnHandlingOptions:
     """When a turn ends, and what interrupts the agent."""
     if not hears:
         return {
             "turn_detection": "manual",
             "endpointing": {"min_delay": 0.0, "max_delay": 0.0},
-            "interruption": {"enabled": True},
+            "interruption": {"enabled": True, "resume_false_interruption": resumes},
         }
     options: TurnHandlingOptions = {
         "turn_detection": _turn_detection(settings),
-        "interruption": {"enabled": True, "mode": "vad", "min_duration": INTERRUPTION_S},
+        "interruption": {
+            "enabled": True,
+            "mode": "vad",
+            "min_duration": INTERRUPTION_S,
+            "resume_false_interruption": resumes,
+        },
         "preemptive_generation": {"enabled": True},
     }
     if settings.silence_duration_seconds is not None:

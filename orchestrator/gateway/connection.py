@@ -169,6 +169,8 @@ class Connection:
             self._user_speaks = event.speaking
         was_busy = self._is_busy()
         for effect in self.dialect.on(event, time.time()):
+            if isinstance(effect, EndTurn | TypeText):
+                self._active_at = time.monotonic()
             self._do(effect)
         if was_busy or self._is_busy() or (self.manual_turns and isinstance(event, Received)):
             self._active_at = time.monotonic()
@@ -241,10 +243,13 @@ class Connection:
                 await asyncio.sleep(0)
 
     async def _write(self) -> None:
-        while (text := await self._outbox.get()) is not None:
+        while (entry := await self._outbox.get()) is not None:
+            text, is_audio = entry
             try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     await self.socket.send_text(text)
+                if is_audio and self._talk is not None:
+                    self._talk.audio_written()
             except TimeoutError:
                 self._drop_slow()
                 return

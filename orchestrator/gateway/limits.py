@@ -66,13 +66,13 @@ class Outbox:
         self._closed = True
         self._news.set()
 
-    async def get(self) -> str | None:
-        """The next message; None: there are no more."""
+    async def get(self) -> tuple[str, bool] | None:
+        """The next message, and whether it is audio; None: there are no more."""
         while not self._waiting:
             if self._closed:
                 return None
             self._news.clear()
             await self._news.wait()
-        text, _ = self._waiting.popleft()
+        text, is_audio = self._waiting.popleft()
         self._bytes -= len(text)
-        return text
+        return text, is_audio

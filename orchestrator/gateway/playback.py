@@ -22,6 +22,10 @@ class Playback:
         self.sent_s += duration_s
         self.plays_until = max(self.plays_until, now) + duration_s
 
+    def written(self, duration_s: float, now: float) -> None:
+        """A chunk of so much audio left only now: no client has begun it earlier."""
+        self.plays_until = max(self.plays_until, now + duration_s)
+
     def position_s(self, now: float) -> float:
         """How much has been played."""
         return max(0.0, self.sent_s - max(0.0, self.plays_until - now))

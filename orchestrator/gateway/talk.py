@@ -51,6 +51,7 @@ from orchestrator.gateway.dialect import (
 )
 from orchestrator.gateway.hearing import Hearing, Limits
 from orchestrator.gateway.voice import Answer, ClientVoice, Sound
+from orchestrator.monitoring.logs import quiet_libraries
 from orchestrator.settings import Settings
 
 COMMIT_TIMEOUT_S = 5.0
@@ -157,6 +158,11 @@ class Talk:
             case PlayedAll():
                 voice.played_all()
 
+    def audio_written(self) -> None:
+        """A chunk of audio has left for the client."""
+        if self._voice is not None:
+            self._voice.written()
+
     # `agent.conversation.Listener`
 
     def turn_ended(self, turn: Turn) -> None:
@@ -204,6 +210,7 @@ class Talk:
             manual_turns=self._door.manual_turns,
             new_narration=self._narrate,
             stage_failed=self._stage_failed,
+            resumes=False,
             detector_executor=self._detector_executor,
         )
         conversation = Conversation(job, settings, stages, retriever, self, manner)
@@ -367,6 +374,7 @@ def _open_knowledge(name: str, settings: Settings) -> Retriever:
 
 def preload(settings: Settings) -> None:
     """Import the chosen providers' plugins; on the main thread, where they must be registered."""
+    quiet_libraries()
     build.preload(settings)
 
 

@@ -4,6 +4,7 @@ A chunk goes out no sooner than the one before it has played, unless the client 
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,10 @@ from orchestrator.gateway.playback import Playback
 
 MAX_CHUNK_BYTES = 300_000
 """Of samples; with base64 around it and a header a message stays under 512 KiB."""
+
+
+PACING_MARGIN_S = 0.02
+"""By which a chunk is late rather than early: sounds that overlap are worse than a short pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Answer(Narration):
         self._tell = tell
         self._sentence_of = sentence_of
         self._whole = whole
+        self._last_index: int | None = None
+        self._text_is_known = False
 
     @property
     def whole(self) -> bool:
@@ -53,10 +60,17 @@ class Answer(Narration):
 
     def sentence(self, index: int, text: str) -> None:
         self.playback.sentences.append(text)
+        if text.strip():
+            self._last_index = index
         if not self.is_cut:
             self._tell(self._sentence_of(index, text))
 
+    def is_last(self, sentence_index: int) -> bool:
+        """Whether it is known that no further sentence is spoken."""
+        return self._text_is_known and sentence_index == self._last_index
+
     def text_ended(self) -> None:
+        self._text_is_known = True
         if not self.is_cut:
             self._tell(TextEnded())
 
@@ -65,6 +79,7 @@ class Answer(Narration):
 class _Chunk:
     pcm: Pcm
     sentence_index: int
+    ends_sentence: bool
 
 
 @dataclass(slots=True)
@@ -80,6 +95,8 @@ class _Segment:
     is_cut: bool = False
     is_sent: bool = False
     played_s: float = 0.0
+    last_s: float = 0.0
+    """Length of the chunk that was sent last."""
     resampler: Resampler | None = None
 
     @property
@@ -123,6 +140,8 @@ class ClientVoice(AudioOutput):
         self._end_chunk(segment)
         if segment.answer is None:
             self._finish(segment, played_s=0.0, interrupted=False)
+        elif segment.is_sent:
+            self._sent(segment)
         self._news.set()
 
     def clear_buffer(self) -> None:
@@ -159,6 +178,11 @@ class ClientVoice(AudioOutput):
         if segment is not None and segment.is_sent and not segment.is_cut:
             self._finish(segment, played_s=segment.playback.sent_s, interrupted=False)
 
+    def written(self) -> None:
+        """The last chunk has left for the client."""
+        if (segment := self._segment) is not None and segment.last_s:
+            segment.playback.written(segment.last_s, time.monotonic())
+
     async def run(self) -> None:
         """Send what there is, in time, for ever."""
         while True:
@@ -183,19 +207,19 @@ class ClientVoice(AudioOutput):
         segment.samples += samples
         longest = min(int(self._sound.chunk_s * rate_hz) * 2, MAX_CHUNK_BYTES)
         while len(segment.samples) > longest:
-            self._put_chunk(segment, longest)
+            self._put_chunk(segment, longest, ends_sentence=False)
         if ends_sentence:
             self._end_chunk(segment)
 
     def _end_chunk(self, segment: _Segment) -> None:
         if segment.samples:
-            self._put_chunk(segment, len(segment.samples))
+            self._put_chunk(segment, len(segment.samples), ends_sentence=True)
 
-    def _put_chunk(self, segment: _Segment, size: int) -> None:
+    def _put_chunk(self, segment: _Segment, size: int, *, ends_sentence: bool) -> None:
         pcm = Pcm(bytes(segment.samples[:size]), segment.rate_hz)
         del segment.samples[:size]
         segment.playback.synthesised(segment.sentence_index, pcm.duration_s)
-        segment.waiting.append(_Chunk(pcm, segment.sentence_index))
+        segment.waiting.append(_Chunk(pcm, segment.sentence_index, ends_sentence))
         self._news.set()
 
     # sending
@@ -216,8 +240,9 @@ class ClientVoice(AudioOutput):
         if not await self._due(segment):
             return
         is_first = segment.playback.sent_s == 0.0
-        segment.is_sent = segment.is_captured and not segment.waiting
-        segment.playback.sent(chunk.pcm.duration_s, time.monotonic())
+        segment.is_sent = _is_last(segment, chunk)
+        segment.last_s = chunk.pcm.duration_s
+        segment.playback.sent(segment.last_s, time.monotonic())
         if is_first:
             self.on_playback_started(created_at=time.time())
         self._tell(Audio(data, chunk.pcm.duration_s, chunk.sentence_index, is_last=segment.is_sent))
@@ -231,21 +256,25 @@ class ClientVoice(AudioOutput):
         self._sent(segment)
 
     def _sent(self, segment: _Segment) -> None:
-        if segment.is_sent and not segment.is_cut and not self._sound.client_tells_playback:
+        """A client that does not tell has heard everything when everything is out."""
+        over = segment.is_sent and segment.is_captured and not segment.is_cut
+        if over and not self._sound.client_tells_playback:
             self._finish(segment, played_s=segment.playback.sent_s, interrupted=False)
 
     async def _due(self, segment: _Segment) -> bool:
         """Wait until the next chunk may go out; False: it never may."""
         if self._sound.paced:
-            wait_s = segment.playback.plays_until - time.monotonic()
-            if wait_s > 0:
-                self._cut.clear()
-                try:
+            self._cut.clear()
+            while not segment.is_cut and (wait_s := self._wait_s(segment)) > 0:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._cut.wait()
-                except TimeoutError:
-                    pass
         return not segment.is_cut and segment is self._segment
+
+    def _wait_s(self, segment: _Segment) -> float:
+        if not segment.last_s:
+            return 0.0
+        return segment.playback.plays_until + PACING_MARGIN_S - time.monotonic()
 
     def _finish(self, segment: _Segment, *, played_s: float, interrupted: bool) -> None:
         if segment is not self._segment:
@@ -255,3 +284,12 @@ class ClientVoice(AudioOutput):
         self.on_playback_finished(
             playback_position=played_s, interrupted=interrupted, synchronized_transcript=heard
         )
+
+
+def _is_last(segment: _Segment, chunk: _Chunk) -> bool:
+    if segment.waiting:
+        return False
+    if segment.is_captured:
+        return True
+    answer = segment.answer
+    return chunk.ends_sentence and answer is not None and answer.is_last(chunk.sentence_index)

@@ -13,12 +13,17 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "color_message",  # uvicorn's
     "data",  # Celery's: the whole task again
 }
+_PERSONAL = "lk.pii"
+"""With which livekit-agents marks fields that hold what a user said."""
+
+_NOISE = "skipping user input, speech scheduling is paused"
 _QUERY = re.compile(r"\?\S*")
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """What was given as `extra`."""
-    return {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
+    fields = record.__dict__.items()
+    return {k: v for k, v in fields if k not in _STANDARD and not k.startswith(_PERSONAL)}
 
 
 class TextFormatter(logging.Formatter):
@@ -72,6 +77,21 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_threshold)
+
+
+def quiet_libraries() -> None:
+    """livekit-agents logs what users say below WARNING, and warns of every session's end."""
+    for name in ("livekit", "livekit.agents"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    agents = logging.getLogger("livekit.agents")
+    if _is_news not in agents.filters:
+        agents.addFilter(_is_news)
+    for name in ("httpx", "httpcore", "openai", "urllib3", "aiohttp"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.msg != _NOISE
 
 
 def hide_queries() -> None:

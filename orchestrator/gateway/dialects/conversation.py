@@ -82,6 +82,7 @@ class _Turn:
     """One turn, from the user's first sound to `complete`."""
 
     is_container: bool = False
+    is_spoken: bool = True
     ended_at: float = 0.0
     """When the user's part was over; Unix seconds."""
     answer_began: bool = False
@@ -158,7 +159,7 @@ class ConversationDialect:
         Raw audio has no headers: once the turn is complete, it begins the next one.
         """
         turn = self._turn
-        if self._at - turn.ended_at > LATE_FRAMES_S:
+        if not turn.is_spoken or self._at - turn.ended_at > LATE_FRAMES_S:
             return False
         return turn.is_container or self._state in _ANSWERING
 
@@ -196,7 +197,7 @@ class ConversationDialect:
     def _typed(self, message: Message) -> list[Effect]:
         text = message.text("text")
         before = self._recover() if self._state is State.ERROR else self._cut_off()
-        self._turn = _Turn(ended_at=self._at - LATE_FRAMES_S)
+        self._turn = _Turn(is_spoken=False, ended_at=self._at)
         return [*before, *self._go(State.PROCESSING), TypeText(text)]
 
     def _invalid(self, detail: str) -> list[Effect]:
@@ -262,7 +263,7 @@ class ConversationDialect:
     def _answer_began(self) -> list[Effect]:
         greets = self._state is State.IDLE
         if greets:
-            self._turn = _Turn(ended_at=self._at)
+            self._turn = _Turn(is_spoken=False, ended_at=self._at)
         self._turn.answer_began = greets or self._state is State.PROCESSING
         return self._go(State.PROCESSING) if greets else []
 

@@ -161,7 +161,7 @@ class OrchestrateDialect:
     def _typed(self, message: Message) -> list[Effect]:
         text = message.text("text")
         before = self._cut_off(None) if self._state is State.SPEAKING else [CutOff()]
-        return [*before, *self._think(), TypeText(text)]
+        return [*before, *self._go(State.THINKING), TypeText(text)]
 
     def _interrupt(self, played_s: float | None) -> list[Effect]:
         return self._cut_off(played_s) if self._state is State.SPEAKING else [self._stop()]
@@ -205,11 +205,8 @@ class OrchestrateDialect:
     def _began(self) -> list[Effect]:
         """An answer; one that was still spoken has been cut off by it."""
         before = self._cut_off(None) if self._state is State.SPEAKING else []
-        return [*before, *self._think()]
-
-    def _think(self) -> list[Effect]:
         self._answer = _Answer(self._answer.number + 1)
-        return [] if self._state is State.THINKING else self._go(State.THINKING)
+        return [*before, *(() if self._state is State.THINKING else self._go(State.THINKING))]
 
     def _chunk(self, audio: Audio) -> list[Effect]:
         answer = self._answer
@@ -284,5 +281,5 @@ DOOR = Door(
     client_tells_playback=True,
     output=OutputFormat.WAV,
     outputs=frozenset({OutputFormat.WAV, OutputFormat.PCM}),
-    chunk_s=1.0,
+    chunk_s=2.0,
 )
