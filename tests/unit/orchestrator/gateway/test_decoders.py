@@ -22,7 +22,13 @@ from orchestrator.gateway.audio import (
     recognise,
 )
 from orchestrator.gateway.audio import reader as reader_module
-from tests.unit.orchestrator.gateway.recordings import as_sent, cuts, delay_and_snr, speech
+from tests.unit.orchestrator.gateway.recordings import (
+    as_chromium_cut_it,
+    as_sent,
+    cuts,
+    delay_and_snr,
+    speech,
+)
 
 CONTAINERS = [kind for kind in InputFormat if kind is not InputFormat.PCM]
 THREADED = [InputFormat.WEBM, InputFormat.OGG, InputFormat.MP4, InputFormat.MP3]
@@ -81,6 +87,22 @@ async def test_sound_comes_while_it_is_being_sent(source: InputFormat) -> None:
     decoder.close()
     assert max(late_s[:6]) < 0.5, late_s
     assert max(late_s[6:]) < 0.3, late_s
+
+
+@pytest.mark.parametrize("container", ["webm", "mp4"])
+async def test_what_chromium_records_is_heard_frame_by_frame(container: str) -> None:
+    """Catches a decoder that knows FFmpeg's files and not a browser's, or is late with them."""
+    frames = as_chromium_cut_it(container)
+    decoder = make_decoder(recognise(frames[0]))
+    heard = [await decoder.feed(frame) for frame in frames]
+    last = await decoder.finish()
+    decoder.close()
+    # two frames hold the header and the first sound; from then on each brings its own
+    assert all(part.duration_s > 0.05 for part in heard[2:-1])
+    assert last.duration_s < 0.02
+    whole = Pcm(b"".join(part.samples for part in heard), 16_000)
+    _, snr_db = delay_and_snr(speech("go-forward"), whole)
+    assert snr_db > 10
 
 
 async def test_a_frame_is_decoded_when_feed_returns() -> None:
