@@ -225,6 +225,7 @@ def check_up(
 
     `tasks_wait`: sessions wait for a machine with room, and this one may be among them.
     """
+    session = _not_before(session, at)
     match session.status:
         case SessionStatus.QUEUED:
             return _check_queued(session, at, policy, tasks_wait=tasks_wait)
@@ -290,6 +291,7 @@ def _with_user(session: Session, seen: Sighting) -> Session:
 
 def tidy_up(session: Session, at: float, policy: Policy) -> Decision:
     """A session that is ending for too long is ended again, and then taken for ended."""
+    session = _not_before(session, at)
     if session.status is not SessionStatus.ENDING or session.ending_at is None:
         return Decision(session)
     ending_for_s = at - session.ending_at
@@ -298,6 +300,24 @@ def tidy_up(session: Session, at: float, policy: Policy) -> Decision:
     if ending_for_s > policy.end_again_after_s:
         return Decision(session, (EndAgent(session.session_id, session.host),))
     return Decision(session)
+
+
+def _not_before(session: Session, at: float) -> Session:
+    """The session with no wait that begins in the future: the clock has been set back since."""
+    begun = (session.queued_at, session.placed_at, session.missed_since, session.ending_at)
+    if all(since is None or since <= at for since in begun):
+        return session
+    return replace(
+        session,
+        queued_at=min(session.queued_at, at),
+        placed_at=min(session.placed_at, at),
+        missed_since=_earlier(session.missed_since, at),
+        ending_at=_earlier(session.ending_at, at),
+    )
+
+
+def _earlier(since: float | None, at: float) -> float | None:
+    return None if since is None else min(since, at)
 
 
 def _if_allowed(session: Session, event: Event) -> Session:
