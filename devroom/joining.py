@@ -68,8 +68,8 @@ def from_join_request(encoded: str, max_bytes: int) -> Hello:
         if wrapped.compression == WrappedJoinRequest.GZIP:
             inflater = zlib.decompressobj(_GZIP_WINDOW)
             body = inflater.decompress(body, max_bytes)
-            if inflater.unconsumed_tail:
-                raise MalformedError("join request too large")
+            if not inflater.eof:
+                raise MalformedError("join request too large, or cut short")
         request.ParseFromString(body)
     except (binascii.Error, zlib.error, DecodeError, ValueError) as error:
         raise MalformedError("cannot decode join request") from error

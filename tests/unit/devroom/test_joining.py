@@ -28,6 +28,15 @@ def encoded(request: bytes, *, packed: bool = True) -> str:
     return base64.urlsafe_b64encode(wrapped.SerializeToString()).decode().rstrip("=")
 
 
+UNKNOWN_FIELD = b"\x78\x01"
+"""Two bytes that are a message, as often as they are repeated."""
+CUT_SHORT = base64.urlsafe_b64encode(
+    WrappedJoinRequest(
+        compression=WrappedJoinRequest.GZIP, join_request=gzip.compress(UNKNOWN_FIELD)[:-9]
+    ).SerializeToString()
+).decode()
+
+
 def test_the_query_of_a_client_with_two_connections() -> None:
     """Catches a resume that is taken for a join, or protocol versions that get lost."""
     hello = from_query(
@@ -80,9 +89,21 @@ def test_the_request_of_a_client_with_one_connection(packed: bool) -> None:
         base64.urlsafe_b64encode(b"\xff" * 40).decode(),
         encoded(b"\xff" * 40),
         encoded(b"\xff" * 2, packed=False),
-        encoded(b"\0" * (ROOMY + 1)),
+        encoded(UNKNOWN_FIELD * (ROOMY // 2 + 1)),
+        encoded(UNKNOWN_FIELD * ROOMY * 10),
+        CUT_SHORT,
     ],
-    ids=["nothing", "text", "padding", "no message", "packed nonsense", "nonsense", "bomb"],
+    ids=[
+        "nothing",
+        "text",
+        "padding",
+        "no message",
+        "packed nonsense",
+        "nonsense",
+        "longer",
+        "bomb",
+        "cut",
+    ],
 )
 def test_what_does_not_decode_is_refused(bad: str) -> None:
     """Catches a request that ends in a traceback, or inflates without a bound."""
