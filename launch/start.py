@@ -20,12 +20,13 @@ from agent.stages.choice import StageChoice, choose
 from agent.stages.errors import StageUnavailable
 from launch import embedded
 from launch.certificate import certified_name
-from launch.errors import LaunchError, StartFailed
+from launch.errors import LaunchError, PortInUse, StartFailed
 from launch.output import Tell, relayed
 from launch.plan import Embedded, Plan, make_plan
 from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
 from orchestrator.monitoring.supervisord import Supervisord
+from orchestrator.ports import alias_ports
 from orchestrator.settings import SettingsError, load_settings, warn_misspellings
 
 PR_SET_PDEATHSIG = 1
@@ -102,6 +103,11 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
     embedded.write_private(config_path, text)
     for part, taken in plan.taken:
         tell(f"  {part:<12} {taken}")
+    for port in alias_ports(settings):
+        try:
+            embedded.claim_port("ALIAS_PORTS", settings.host, port)
+        except PortInUse as error:
+            tell(f"  {error} It is skipped: clients that have it built in reach somebody else.")
     if _only_the_page_is_reachable(settings):
         tell("  Browsers elsewhere reach the page, but no room: set DEVROOM_HOST as HOST is set.")
     url = f"{settings.scheme}://{name or reachable(settings.host)}:{settings.port}"

@@ -47,6 +47,8 @@ class Settings(AgentSettings):
     host: str = "127.0.0.1"
     port: Port = 8000
     alias_ports: Annotated[tuple[Port, ...], *CommaSeparated] = (8004, 5204, 8765)
+    api_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that serve the API and the WebSocket doors, on the same ports."""
     tls_cert_file: Path | None = None
     """With its key: HTTPS. Browsers give the microphone to no other page, but for localhost."""
     tls_key_file: Path | None = None

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
@@ -13,6 +14,8 @@ from agent.job import AgentState
 from agent.settings import PROJECT_ROOT
 from orchestrator.api.services import Provided, Services
 from orchestrator.errors import StoreUnavailable
+from orchestrator.gateway.gateway import Gateway
+from orchestrator.gateway.sessions import Tally
 from orchestrator.monitoring.health import Condition, condition
 from orchestrator.sessions.session import Session, SessionStatus
 
@@ -93,19 +96,21 @@ async def health(services: Provided) -> JSONResponse:
 
 
 @router.get("/stats", response_model=None)
-async def stats(services: Provided) -> JSONResponse:
-    """What the live sessions are doing."""
+async def stats(request: Request, services: Provided) -> JSONResponse:
+    """What the live sessions are doing, in rooms and behind WebSockets."""
     settings = services.settings
     live = await services.lifecycle.store.live()
     states = Counter({"idle": 0, "listening": 0, "processing": 0, "speaking": 0})
     states.update(_STATES[session.agent_state] for session in live)
+    doors = await _doors(request)
+    states.update(doors.activities)
     body = {
         "sessions": {
-            "total_sessions": len(live),
-            "total_conversation_turns": sum(session.turn_count for session in live),
+            "total_sessions": len(live) + doors.sessions,
+            "total_conversation_turns": sum(session.turn_count for session in live) + doors.turns,
             "state_distribution": dict(states),
         },
-        "active_conversations": sum(1 for session in live if _is_talking(session)),
+        "active_conversations": sum(1 for session in live if _is_talking(session)) + doors.sessions,
         "configuration": {
             "max_concurrent_sessions": settings.max_concurrent_sessions,
             "session_timeout_seconds": _number(settings.session_timeout_seconds),
@@ -130,6 +135,11 @@ async def metrics(services: Provided) -> Response:
 async def test_page() -> HTMLResponse:
     """A page to try the API with."""
     return HTMLResponse(TEST_PAGE.read_text(encoding="utf-8"))
+
+
+async def _doors(request: Request) -> Tally:
+    gateway = cast("Gateway | None", request.app.state.gateway)
+    return Tally() if gateway is None else await gateway.total()
 
 
 async def _active(services: Services) -> int:

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -35,7 +37,7 @@ from orchestrator.gateway.audio import OutputFormat, Pcm, make_encoder
 from orchestrator.gateway.connection import GOING_AWAY, Bounds, Connection
 from orchestrator.gateway.dialect import Door, ErrorCode, Terms
 from orchestrator.gateway.inline import InlineExecutor
-from orchestrator.gateway.sessions import SLOT_S, DoorSessions, Tenancy
+from orchestrator.gateway.sessions import SLOT_S, DoorSessions, Tally, Tenancy
 from orchestrator.gateway.wishes import (
     Wishes,
     is_session_id,
@@ -55,6 +57,8 @@ PREPARED_WITHIN_S = 60.0
 LET_GO_WITHIN_S = 8.0
 SAVED_WITHIN_S = 2.0
 SILENCE_S = 0.05
+PUBLISH_EVERY_S = 1.0
+TOTAL_WITHIN_S = 0.25
 _ERRORS: tuple[tuple[type[RequestError], ErrorCode], ...] = (
     (InvalidField, ErrorCode.INVALID_MESSAGE),
     (Unauthenticated, ErrorCode.UNAUTHORIZED),
@@ -64,15 +68,6 @@ _ERRORS: tuple[tuple[type[RequestError], ErrorCode], ...] = (
 )
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What the doors are doing."""
-
-    sessions: int
-    turns: int
-    activities: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -106,6 +101,7 @@ class Gateway:
         self._prepared: asyncio.Task[ModuleType] | None = None
         self._silences: dict[tuple[OutputFormat, int], bytes] = {}
         self._executor = InlineExecutor()
+        self._process = f"{socket.gethostname()}-{os.getpid()}"
         self._kept_turns = (
             TURNS_PER_EXCHANGE * settings.max_session_history
             if settings.enable_conversation_history
@@ -116,13 +112,17 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Load what conversations need, and keep their slots."""
         self._prepared = asyncio.create_task(_prepare(self._settings), name="gateway.prepare")
-        renewing = asyncio.create_task(self._renew(), name="gateway.renew")
+        tasks = (
+            self._prepared,
+            asyncio.create_task(self._renew(), name="gateway.renew"),
+            asyncio.create_task(self._publish(), name="gateway.publish"),
+        )
         try:
             yield
         finally:
-            renewing.cancel()
-            self._prepared.cancel()
-            await asyncio.gather(renewing, self._prepared, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             for guest in list(self._guests.values()):
                 guest.connection.close(GOING_AWAY, "the server is going down")
 
@@ -134,6 +134,17 @@ class Gateway:
             turns=sum(guest.turns for guest in guests),
             activities=Counter(guest.connection.activity.value for guest in guests),
         )
+
+    async def total(self) -> Tally:
+        """Of every process of the deployment; of this one alone while the others' is not known."""
+        tally = self.tally()
+        try:
+            async with asyncio.timeout(TOTAL_WITHIN_S):
+                for other in await self._sessions.others(self._process):
+                    tally += other
+        except (StoreUnavailable, TimeoutError):
+            _log.warning("only this process is counted")
+        return tally
 
     # one connection
 
@@ -317,6 +328,17 @@ class Gateway:
             await self._sessions.close(tenancy)
         except StoreUnavailable:
             _log.warning("slot not given back; it runs out by itself")
+
+    async def _publish(self) -> None:
+        told: Tally | None = None
+        told_at = 0.0
+        while True:
+            tally, now = self.tally(), time.monotonic()
+            if tally != told or now - told_at > SLOT_S / 4:
+                with contextlib.suppress(StoreUnavailable):
+                    await self._sessions.publish(self._process, tally)
+                    told, told_at = tally, now
+            await asyncio.sleep(PUBLISH_EVERY_S)
 
     async def _renew(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
     majlis:doors        sorted set of connected sessions, by the time when each loses its slot
     majlis:door:<id>    hash {fence, history}; stays for the resume window once nobody is connected
+    majlis:doors:tallies    hash of what each process is doing, for `/stats`
 
 Whoever takes a session up gets a higher fence than all before; a connection that was left behind
 finds out when it renews its slot or keeps its history. A process that dies gives its slots back by
@@ -9,11 +10,13 @@ not renewing them.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from pydantic import TypeAdapter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -23,6 +26,10 @@ from orchestrator.sessions.redis_store import CAPACITY_RETRY_S, DOORS, SLOTS
 
 SLOT_S = 20.0
 """A slot that has not been renewed for so long is free."""
+
+TALLIES = "majlis:doors:tallies"
+TALLY_S = 15.0
+"""What a process has told is true for so long."""
 
 _FULL = "All capacity is in use."
 
@@ -35,6 +42,20 @@ class Tenancy:
     fence: int
     history: tuple[Turn, ...]
     resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the doors of one process are doing, or of several together."""
+
+    sessions: int = 0
+    turns: int = 0
+    activities: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Tally") -> "Tally":
+        both = Counter(self.activities)
+        both.update(other.activities)
+        return Tally(self.sessions + other.sessions, self.turns + other.turns, both)
 
 
 class DoorSessions(Protocol):
@@ -57,6 +78,12 @@ class DoorSessions(Protocol):
 
     async def count(self) -> int:
         """How many slots the doors hold."""
+
+    async def publish(self, process: str, tally: Tally) -> None:
+        """Tell the other processes of the deployment what this one is doing."""
+
+    async def others(self, process: str) -> list[Tally]:
+        """What the other processes have told lately."""
 
 
 _OPEN = """
@@ -172,10 +199,37 @@ class RedisDoorSessions:
         async with _translated():
             return int(await self._redis.zcount(DOORS, self._clock(), "+inf"))
 
+    async def publish(self, process: str, tally: Tally) -> None:
+        told = _TALLY_CODEC.dump_json(_Told(self._clock(), tally))
+        async with _translated(), self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.hset(TALLIES, process, told.decode())
+            pipeline.expire(TALLIES, round(TALLY_S))
+            await pipeline.execute()
+
+    async def others(self, process: str) -> list[Tally]:
+        oldest = self._clock() - TALLY_S
+        async with _translated():
+            told = await self._redis.hgetall(TALLIES)
+            tallies = {name: _TALLY_CODEC.validate_json(text) for name, text in told.items()}
+            if gone := [name for name, each in tallies.items() if each.at < oldest]:
+                await self._redis.hdel(TALLIES, *gone)
+        return [
+            each.tally for name, each in tallies.items() if name not in gone and name != process
+        ]
+
     @property
     def _kept_s(self) -> int:
         """While it is connected, a record outlives its slot by the resume window."""
         return self._resume_s + round(SLOT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    at: float
+    tally: Tally
+
+
+_TALLY_CODEC: TypeAdapter[_Told] = TypeAdapter(_Told)
 
 
 @dataclass(slots=True)
@@ -221,6 +275,12 @@ class MemoryDoorSessions:
         if (record := self._held(tenancy)) is not None:
             record.connected = False
             record.kept_until = self._clock() + self._resume_s
+
+    async def publish(self, process: str, tally: Tally) -> None:
+        """There is nobody to tell."""
+
+    async def others(self, process: str) -> list[Tally]:
+        return []
 
     async def count(self) -> int:
         return sum(record.connected for record in self._records.values())
