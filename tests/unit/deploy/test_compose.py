@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from agent.knowledge.documents import MAX_BYTES
 from agent.settings import PROJECT_ROOT
 from agent.stages.choice import choose
 from deploy.dockerfile import parse_dockerfile
@@ -150,11 +151,12 @@ def test_livekit_understands_its_configuration() -> None:
 def test_media_reach_livekit(variables: dict[str, str], address: str) -> None:
     """Catches media ports that are told to clients and that nothing is published at.
 
-    Without `node_ip` it tells its container's own address, with it that address alone.
+    Without `node_ip` it tells its container's own address and loopback's, with it that one alone.
     """
     made = composed(variables)
     rtc = livekit_configuration(made)["rtc"]
     assert rtc["node_ip"] == address
+    assert rtc["enable_loopback_candidate"] is True
     ports = published(made["services"]["livekit"])
     assert ports[f"{rtc['udp_port']}/udp"][1] == rtc["udp_port"]
     assert ports[str(rtc["tcp_port"])][1] == rtc["tcp_port"]
@@ -182,6 +184,8 @@ def test_the_parts_find_each_other(variables: dict[str, str]) -> None:
     page = (PROJECT_ROOT / "deploy/nginx.conf").read_text()
     assert f"proxy_pass http://orchestrator:{settings.port};" in page
     assert set(re.findall(r"listen (\d+);", page)) == published(services["frontend"]).keys()
+    [limit] = re.findall(r"client_max_body_size (\d+)m;", page)
+    assert int(limit) << 20 > MAX_BYTES, "of an uploaded document"
     targets = {volume["target"] for volume in services["orchestrator"]["volumes"][1:]}
     assert targets == {str(settings.knowledge_dir)}
 
