@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn faults image-check index requirements clean
+.PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn faults image-check index eval-rag requirements drain resume clean
 
 run: $(VENV)/.run page
 	@exec $(BIN)/python run.py
@@ -86,6 +86,10 @@ image-check:
 # Documents into the index now: make index, or make index DIR=a/folder/of/collections
 index: $(VENV)/.run
 	@$(BIN)/python -m agent.knowledge index $(DIR)
+
+# How well questions find their document, beside plain BM25: hit@1, hit@3, MRR.
+eval-rag: $(VENV)/.run
+	@$(BIN)/python -m bench.rag
 
 requirements: $(VENV)/.dev
 	$(BIN)/pip-compile -q --strip-extras --no-emit-find-links --no-emit-index-url -o requirements.txt pyproject.toml

@@ -10,8 +10,7 @@ count tells.
 import math
 from collections.abc import Mapping
 from functools import cache
-
-import wordfreq
+from pathlib import Path
 
 from agent.knowledge.words import Stemmer, words
 
@@ -19,7 +18,7 @@ RAREST = 10**-5.0
 """Share of a language's words below which one is rare, and needs no entry: one in a hundred
 thousand, as "bicycles" is. To tell apart what is rarer than that would make no difference."""
 
-_LANGUAGES = ("en", "ar")
+_WORDS = Path(__file__).with_name("common_words.txt")
 _PRIOR_PASSAGES = 100
 """So many passages the language at large counts for: twice as many or half change little."""
 _PASSAGE_WORDS = 60
@@ -28,14 +27,21 @@ _PASSAGE_WORDS = 60
 
 @cache
 def common_stems() -> Mapping[str, float]:
-    """Stems that are not rare, each with its share of all words of its language. Takes a second."""
+    """Stems that are not rare, each with its share of all words of its language.
+
+    Read when documents are indexed, not in a call: it takes a second.
+    """
     stemmer = Stemmer()
     shares: dict[str, float] = {}
-    for language in _LANGUAGES:
-        for word, share in wordfreq.get_frequency_dict(language, "small").items():
-            if share >= RAREST and len(parts := words(word)) == 1:
-                stem = stemmer.stem(parts[0])
-                shares[stem] = shares.get(stem, 0.0) + share
+    for line in _WORDS.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        _, centibels, common = line.split("\t")
+        share = 10 ** (int(centibels) / 100)
+        for word in common.split(" "):
+            (folded,) = words(word)
+            stem = stemmer.stem(folded)
+            shares[stem] = shares.get(stem, 0.0) + share
     return shares
 
 
