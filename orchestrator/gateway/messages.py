@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-MAX_TYPED_CHARS = 4000
+MAX_MS = 1e9
+"""No answer is as long."""
 
 
 class InvalidMessage(Exception):
@@ -31,12 +32,12 @@ class Message:
         # half a surrogate pair is legal JSON and no legal text
         return value.encode("utf-8", "replace").decode()
 
-    def seconds(self, name: str, *, unit_s: float) -> float | None:
-        """A field that holds a time in units of `unit_s`; None where it is missing or wrong."""
+    def milliseconds(self, name: str) -> float | None:
+        """A field that holds milliseconds, in seconds; None where it is missing or wrong."""
         value = self.fields.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return value * unit_s if 0 <= value < 1e9 else None
+        return value / 1000 if 0 <= value < MAX_MS else None
 
     def base64(self, name: str) -> bytes:
         """A field that must be base64. Raises `InvalidMessage`."""

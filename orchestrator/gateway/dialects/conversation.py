@@ -350,6 +350,8 @@ class ConversationDialect:
             return self._error(event.code, event.detail)
         if self._state in (State.IDLE, State.ERROR):
             return []  # of a turn that is over
+        if event.code is ErrorCode.ASR_FAILED and self._turn.answer_began:
+            return []  # all that was said is known
         return self._turn_failed(event.code, event.detail)
 
     def _turn_failed(self, code: ErrorCode, detail: str) -> list[Effect]:

@@ -74,11 +74,17 @@ _ACTIVITY = {
 }
 
 
+_OF_ANSWERS = frozenset({ErrorCode.RAG_FAILED, ErrorCode.TTS_FAILED, ErrorCode.INTERNAL_ERROR})
+"""Errors with which an answer is over; the others are about what the user says."""
+
+
 @dataclass(slots=True)
 class _Answer:
     """One answer, as far as it was sent."""
 
     number: int = 0
+    is_wanted: bool = False
+    """It has begun, and was not cut off."""
     chunks: int = 0
     is_whole: bool = False
     """The final chunk is out."""
@@ -139,10 +145,11 @@ class OrchestrateDialect:
             case "audio_chunk":
                 return self._heard(message.base64("data"))
             case "playback_done":
+                # a client says so whenever its queue runs empty
                 done = self._state is State.SPEAKING and self._answer.is_whole
                 return self._played_all() if done else []
             case "interrupt":
-                return self._interrupt(message.seconds("played_ms", unit_s=1e-3))
+                return self._interrupt(message.milliseconds("played_ms"))
             case "state_sync_request":
                 return [self._told()]
             case "end_session":
@@ -160,7 +167,7 @@ class OrchestrateDialect:
 
     def _typed(self, message: Message) -> list[Effect]:
         text = message.text("text")
-        before = self._cut_off(None) if self._state is State.SPEAKING else [CutOff()]
+        before = self._cut_off(None) if self._state is State.SPEAKING else self._drop(None)
         return [*before, *self._go(State.THINKING), TypeText(text)]
 
     def _interrupt(self, played_s: float | None) -> list[Effect]:
@@ -168,7 +175,7 @@ class OrchestrateDialect:
 
     def _end(self) -> list[Effect]:
         before = [] if self._state is State.IDLE else self._go(State.IDLE)
-        return [CutOff(), *before, Close(NORMAL_CLOSURE, "session ended")]
+        return [*self._drop(None), *before, Close(NORMAL_CLOSURE, "session ended")]
 
     # from the conversation
 
@@ -186,8 +193,8 @@ class OrchestrateDialect:
                 return self._cut_off(None) if self._state is State.SPEAKING else []
             case TextEnded():
                 return []
-        if self._state not in (State.THINKING, State.SPEAKING):
-            return []  # of an answer that was cut off
+        if not self._answer.is_wanted:
+            return []  # it was cut off
         match event:
             case Sentence(text=text):
                 told = self._send("agent_response", text=text.strip(), is_streaming=True)
@@ -197,15 +204,21 @@ class OrchestrateDialect:
             case AudioEnded():
                 return self._final()
             case AnswerEnded():
-                # while its audio plays, it has ended when the client says so
-                return self._go(State.LISTENING) if self._state is State.THINKING else []
+                return self._answer_ended()
             case _:
                 assert_never(event)
+
+    def _answer_ended(self) -> list[Effect]:
+        """While its audio plays, it has ended when the client says so."""
+        if self._state is not State.THINKING:
+            return []
+        self._answer.is_wanted = False
+        return self._go(State.LISTENING)
 
     def _began(self) -> list[Effect]:
         """An answer; one that was still spoken has been cut off by it."""
         before = self._cut_off(None) if self._state is State.SPEAKING else []
-        self._answer = _Answer(self._answer.number + 1)
+        self._answer = _Answer(self._answer.number + 1, is_wanted=True)
         return [*before, *(() if self._state is State.THINKING else self._go(State.THINKING))]
 
     def _chunk(self, audio: Audio) -> list[Effect]:
@@ -240,23 +253,30 @@ class OrchestrateDialect:
         """First of all the client is to fall silent."""
         return [
             self._stop(),
-            CutOff(played_s),
-            StopTimer(Timer.PLAYBACK),
+            *self._drop(played_s),
             *self._go(State.INTERRUPT),
             *self._go(State.LISTENING),
         ]
+
+    def _drop(self, played_s: float | None) -> list[Effect]:
+        self._answer.is_wanted = False
+        return [CutOff(played_s), StopTimer(Timer.PLAYBACK)]
 
     def _stop(self) -> Send:
         return self._send("playback_control", action="stop", reason="user_interrupt")
 
     def _failed(self, event: Failed) -> list[Effect]:
         told = self._error(event.code, event.detail)
-        if event.fatal or self._state not in (State.THINKING, State.SPEAKING):
+        if event.fatal or event.code not in _OF_ANSWERS:
             return told
-        if self._state is State.SPEAKING and self._answer.chunks:
-            # what was sent plays on, and then it is the user's turn
-            return [*told, *self._final()]
-        return [CutOff(), *told, *self._go(State.LISTENING)]
+        match self._state:
+            case State.SPEAKING:
+                # what was sent plays on, and then it is the user's turn
+                return [*told, *self._final()]
+            case State.THINKING:
+                return [*self._drop(None), *told, *self._go(State.LISTENING)]
+            case _:
+                return told
 
     def _error(self, code: ErrorCode, detail: str) -> list[Effect]:
         return [self._send("error", error_code=code.value, detail=detail), CountError(code)]
