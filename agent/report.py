@@ -5,7 +5,6 @@ fills; then the least telling go first, changes of state, and the conversation g
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 
@@ -20,6 +19,7 @@ STREAM_MAX_LENGTH = 100_000
 
 _MAX_WAITING = 1000
 _RETRY_S = 0.25
+_CANCEL_AGAIN_S = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -72,10 +72,10 @@ class Reports:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._writer is not None:
+        # redis-py loses a cancellation that comes at the wrong time, so tell it until it is heard
+        while self._writer is not None and not self._writer.done():
             self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+            await asyncio.wait({self._writer}, timeout=_CANCEL_AGAIN_S)
         if len(self._backlog) or self._backlog.dropped:
             lost = len(self._backlog) + self._backlog.dropped
             _log.error("reports lost", extra={"reports": lost})

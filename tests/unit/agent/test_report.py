@@ -1,7 +1,13 @@
-"""The order of reports, and what goes when there is no room."""
+"""The order of reports, what goes when there is no room, and that it comes to an end."""
+
+import asyncio
+import contextlib
+from typing import cast
+
+from redis.asyncio import Redis
 
 from agent.job import AgentJoined, AgentState, Report, StateChanged, UserJoined
-from agent.report import Backlog
+from agent.report import Backlog, Reports
 
 
 def joined(at: float) -> Report:
@@ -53,3 +59,23 @@ def test_dropped_while_it_was_written() -> None:
     backlog.add(joined(2))
     backlog.done(being_written)
     assert drain(backlog) == [joined(2)]
+
+
+class DeafRedis:
+    """Loses the cancellation of a write, as redis-py does at the wrong moment."""
+
+    def __init__(self) -> None:
+        self.writing = asyncio.Event()
+
+    async def xadd(self, *_: object, **__: object) -> None:
+        self.writing.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+async def test_an_end_whose_cancellation_is_lost() -> None:
+    """Catches an agent that has left its room and hangs until it is killed."""
+    redis = DeafRedis()
+    async with asyncio.timeout(5), Reports(cast("Redis", redis)) as reports:
+        reports.send(joined(1))
+        await redis.writing.wait()
