@@ -14,11 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from agent.knowledge import KnowledgeBase
+from agent.knowledge import KnowledgeBase, Retrieval
+from agent.knowledge.follow_up import context_of
 from agent.knowledge.index import index_directory
 from agent.knowledge.words import is_arabic
 
@@ -35,7 +37,10 @@ _STYLES = {
     "other collections": ("clinic", "library"),
     "misheard": ("heard_en", "heard_ar"),
     "follow-up": ("follow_ups",),
+    "change of topic": ("questions_en", "questions_ar", "reported", "blind"),
 }
+"""The files of each. A change of topic: each question after an unrelated one, the one before it in
+its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +111,15 @@ class Ours:
 
     def rank(self, asked: Asked) -> Sequence[str]:
         """As an agent would search."""
-        found = self._bases[asked.collection].search(asked.query, limit=RANKS)
-        return [hit.passage.filename for hit in found.hits]
+        return [hit.passage.filename for hit in self._search(asked).hits]
 
     def answers(self, asked: Asked) -> bool:
         """Whether it would answer, and not say that it found nothing."""
-        return self._bases[asked.collection].search(asked.query).answerable
+        return self._search(asked).answerable
+
+    def _search(self, asked: Asked) -> Retrieval:
+        context = context_of(asked.query, asked.before)
+        return self._bases[asked.collection].search(asked.query, context, limit=RANKS)
 
     def close(self) -> None:
         """Close all."""
@@ -155,6 +163,12 @@ def evaluate(index_dir: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for style, names in _STYLES.items():
         every = [asked for name in names for asked in asked_in(name)]
+        if style == "change of topic":
+            every = [
+                replace(asked, before=(other.query,))
+                for other, asked in pairwise(every)
+                if other.filename != asked.filename
+            ]
         for language in ("en", "ar"):
             asked = [each for each in every if is_arabic(each.query) == (language == "ar")]
             answerable = [each for each in asked if each.filename]

@@ -51,7 +51,7 @@ def extract(retrieval: Retrieval, stemmer: Stemmer) -> Extract | None:
     if not retrieval.answerable:
         return None
     query = WeighedQuery(retrieval.words)
-    kind = asked_for(retrieval.query)
+    kind = asked_for(retrieval.query) or asked_for(retrieval.context)
     hit = _section(retrieval, kind)
     return Extract(hit.passage, _pick(_judge(query, stemmer, hit, kind)))
 

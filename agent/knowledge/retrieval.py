@@ -48,6 +48,8 @@ class Retrieval:
     """Best first."""
     words: tuple[QueryWord, ...] = ()
     """The query as it was weighed."""
+    context: str = ""
+    """What was asked before, where the query refers to that."""
 
     @property
     def answerable(self) -> bool:
@@ -86,20 +88,25 @@ class KnowledgeBase:
         """Name of the collection."""
         return self._name
 
-    def search(self, query: str, *, limit: int = 4) -> Retrieval:
-        """The passages that meet `query` best, at most `limit`. Blocks for some milliseconds."""
+    def search(self, query: str, context: str = "", *, limit: int = 4) -> Retrieval:
+        """The passages that meet `query` best, at most `limit`. Blocks for some milliseconds.
+
+        `context` is what was asked before, where the query refers to that (`follow_up`).
+        """
         reader = self._reader()
         try:
-            found = reader.search(query, limit)
+            found = reader.search(query, limit, context)
         except sqlite3.Error as error:
             raise IndexUnavailable(f"cannot search {self._name}: {error}") from error
         hits = tuple(Hit(passage, score) for passage, score in found.passages)
-        return Retrieval(query, hits, found.words)
+        return Retrieval(query, hits, found.words, context)
 
-    async def retrieve(self, query: str, limit: int = 4) -> Retrieval:
+    async def retrieve(self, query: str, context: str = "", *, limit: int = 4) -> Retrieval:
         """`search` in the base's own thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: self.search(query, limit=limit))
+        return await loop.run_in_executor(
+            self._executor, lambda: self.search(query, context, limit=limit)
+        )
 
     def texts(self) -> Iterator[str]:
         """All that the documents say, piece by piece: each title, each heading, each passage."""

@@ -36,6 +36,8 @@ _TOPIC_SHARE = 0.3
 section is about, and its text what it mentions besides."""
 _KIND_SHARE = 0.2
 """How much of `expected.fit` is added to the score: enough to choose among sections alike."""
+_CONTEXT_SHARE = 0.4
+"""What a word of the context weighs, where one of the question itself weighs 1."""
 _HEADING_WEIGHT = 2.0
 """Of a word in title or heading, for BM25, where one in the text counts 1."""
 
@@ -89,41 +91,48 @@ class Search:
         self._stemmer = Stemmer()
         self._vocabulary = Vocabulary(db, self._stemmer)
 
-    def __call__(self, query: str, limit: int) -> Found:
-        """What the index has on `query`: up to `limit` passages."""
+    def __call__(self, query: str, limit: int, context: str = "") -> Found:
+        """What the index has on `query`: up to `limit` passages.
+
+        `context` is what was asked before, where the query refers to that.
+        """
         self._db.execute("BEGIN")  # both passes see the same index
         try:
-            found = self._pass(query, limit, by_letters=False)
+            found = self._pass(query, context, limit, by_letters=False)
             if found.best < ANSWERABLE_SCORE:
-                wider = self._pass(query, limit, by_letters=True)
+                wider = self._pass(query, context, limit, by_letters=True)
                 found = wider if wider.best > found.best else found
         finally:
             self._db.execute("COMMIT")
         return found
 
-    def _pass(self, query: str, limit: int, *, by_letters: bool) -> Found:
-        weighed = WeighedQuery(self._weigh(query, by_letters=by_letters))
+    def _pass(self, query: str, context: str, limit: int, *, by_letters: bool) -> Found:
+        weighed = WeighedQuery(self._weigh(query, context, by_letters=by_letters))
         candidates = self._candidates(weighed)
         best = max((candidate.bm25 for candidate in candidates), default=0.0)
-        kind = asked_for(query)
+        kind = asked_for(query) or asked_for(context)
         scored = [(c.passage, _score(weighed, kind, c, best)) for c in candidates]
         scored.sort(key=lambda entry: -entry[1])
         return Found(weighed.words, tuple((p, min(1.0, score)) for p, score in scored[:limit]))
 
-    def _weigh(self, query: str, *, by_letters: bool) -> tuple[QueryWord, ...]:
+    def _weigh(self, query: str, context: str, *, by_letters: bool) -> tuple[QueryWord, ...]:
         (passages,) = self._db.execute("SELECT passages FROM collection").fetchone()
+        asked = dict.fromkeys(_content_stems(query, self._stemmer), 1.0)
+        around = dict.fromkeys(_content_stems(context, self._stemmer), _CONTEXT_SHARE)
         return tuple(
-            self._word(stem, passages, by_letters=by_letters)
-            for stem in _content_stems(query, self._stemmer)
+            self._word(stem, share, passages, by_letters=by_letters)
+            for stem, share in (around | asked).items()
         )
 
-    def _word(self, stem: str, passages: int, *, by_letters: bool) -> QueryWord:
+    def _word(
+        self, stem: str, weight_share: float, passages: int, *, by_letters: bool
+    ) -> QueryWord:
         matches = self._vocabulary.matches(stem, by_letters=by_letters)
         holding = self._vocabulary.holding(stem) or max(
             (self._vocabulary.holding(other) for other in matches), default=0
         )
         share = self._vocabulary.share(stem)
-        return QueryWord(stem, weight(share, holding, passages), matches)
+        return QueryWord(stem, weight_share * weight(share, holding, passages), matches)
 
     def _telling(self, stems: frozenset[str]) -> list[str]:
         """The rarer of `stems`: enough of them to propose candidates, and not half the index."""
