@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,8 @@ PARTS: dict[str, Part] = {
 }
 
 
-async def measure(names: list[str], size: Size) -> dict[str, Any]:
-    """Run the parts, those with the same settings on one instance; the figures by part."""
-    figures: dict[str, Any] = {}
+async def measure(names: list[str], size: Size) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Run the parts, those with the same settings on one instance; each part's figures."""
     by_settings: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for name in names:
         by_settings.setdefault(tuple(PARTS[name].settings.items()), []).append(name)
@@ -87,8 +86,7 @@ async def measure(names: list[str], size: Size) -> dict[str, Any]:
                     before = machine()["load_average"]
                     found = await PARTS[name].run(running, size)
                     load = {"load_average_before": before, **machine()}
-                    figures[name] = {**found, "machine": load}
-    return figures
+                    yield name, {**found, "machine": load}
 
 
 def main() -> None:
@@ -106,22 +104,29 @@ def main() -> None:
     size = Size(
         given.sessions or size.singles, size.calls, given.churned or size.churned, size.window_s
     )
-    figures = asyncio.run(measure(given.only, size))
-    rooms = "LiveKit" if ROOM_SERVER_VARIABLES[0] in os.environ else "devroom"
-    if given.keep:
-        figures = keep(figures, rooms)
+    rooms = "LiveKit" if os.environ.get(ROOM_SERVER_VARIABLES[0]) else "devroom"
+    figures = asyncio.run(_measure_all(given.only, size, keep_as=rooms if given.keep else None))
     print(json.dumps({"rooms": rooms, "parts": figures}, indent=2))
 
 
-def keep(figures: dict[str, Any], rooms: str) -> dict[str, Any]:
-    """Write the figures and draw them; returns them with those of the parts that were not run."""
+async def _measure_all(names: list[str], size: Size, *, keep_as: str | None) -> dict[str, Any]:
+    """The figures by part; each part is kept when it is done."""
+    figures: dict[str, Any] = {}
+    async for name, found in measure(names, size):
+        figures[name] = found
+        if keep_as is not None:
+            keep({name: found}, keep_as)
+    return figures
+
+
+def keep(figures: dict[str, Any], rooms: str) -> None:
+    """Write the figures and draw them, with those of the parts that were not run."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"spawn-{rooms.lower()}.json"
     before = json.loads(path.read_text())["parts"] if path.exists() else {}
     together = {name: {**before, **figures}[name] for name in PARTS if name in before | figures}
     path.write_text(json.dumps({"rooms": rooms, "parts": together}, indent=2) + "\n")
     draw(bars_of(together), f"Agents over {rooms}, against the aims", path.with_suffix(".svg"))
-    return together
 
 
 if __name__ == "__main__":

@@ -5,32 +5,47 @@ processes, the fork server and what it preloads are the framework's.
 """
 
 import asyncio
+import contextvars
 import json
 import sys
 from collections.abc import AsyncIterator, Iterable
 
-from livekit.agents import AgentServer, JobContext
+from livekit.agents import AgentServer, JobContext, JobProcess
 from livekit.agents.ipc.job_executor import JobExecutor
 from livekit.agents.ipc.job_proc_executor import ProcJobExecutor
+from livekit.agents.utils import http_context
 from livekit.protocol.models import Room
 from redis.asyncio import Redis
 
-from agent.job import JOB_CODEC
+from agent.job import JOB_CODEC, Job
 from agent.room import RoomAgent, access_token
 from agent.settings import AgentSettings
+from agent.stages import build
 
 IDLE_PROCESSES = 2
 LOOK_EVERY_S = 0.05
 
 
+def set_up(_: JobProcess) -> None:
+    """What each process does before it counts as idle."""
+    build.preload(AgentSettings())
+
+
 async def entrypoint(context: JobContext) -> None:
-    """Run our agent for the job that came with the room."""
+    """Run our agent for the job that came with the room.
+
+    It joins by itself, so the session must not find the framework's job, which would join again.
+    """
+    job = JOB_CODEC.validate_json(context.job.room.metadata)
+    await asyncio.create_task(_run(job), context=contextvars.Context())
+    context.shutdown()
+
+
+async def _run(job: Job) -> None:
     settings = AgentSettings()
     redis = Redis.from_url(settings.redis_url.get_secret_value(), decode_responses=True)
-    job = JOB_CODEC.validate_json(context.job.room.metadata)
-    async with redis:
+    async with redis, http_context.open():
         await RoomAgent(job, settings, redis).run()
-    context.shutdown()
 
 
 async def serve() -> None:
@@ -42,6 +57,7 @@ async def serve() -> None:
         api_secret=settings.livekit_api_secret.get_secret_value(),
         num_idle_processes=IDLE_PROCESSES,
         preload_modules=["agent.room", "agent.stages.build"],
+        setup_fnc=set_up,
         host="127.0.0.1",
         port=0,
         shutdown_process_timeout=3.0,

@@ -16,12 +16,13 @@ from tests.clients.remains import agent_processes, live_keys
 
 AT_ONCE = 4
 KILLED_SHARE = 0.1
-SETTLE_S = 5.0
+SETTLE_S = 20.0
+"""After which idle connections between the programs are closed."""
 WARM_UP = 20
 PROGRAMS = {
     "agent host": "agent host",
     "api": "-m orchestrator",
-    "worker": "MainProcess",
+    "worker": "-A orchestrator.tasks worker",
     "room server": "-m devroom",
     "redis": "redis-server",
 }

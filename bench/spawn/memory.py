@@ -57,11 +57,12 @@ def busy_agents(host: int) -> list[int]:
 
 
 def _titled(host: int, beginning: str) -> list[int]:
-    return [
-        child.pid
-        for child in psutil.Process(host).children()
-        if " ".join(child.cmdline()).startswith(beginning)
-    ]
+    found = []
+    for child in psutil.Process(host).children():
+        with contextlib.suppress(psutil.Error):  # gone meanwhile
+            if " ".join(child.cmdline()).startswith(beginning):
+                found.append(child.pid)
+    return found
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from bench.spawn.packets import Capture, Packet, longest_gap_s
 from bench.spawn.site import PATIENCE_S, Site
 from tests.clients.caller import Caller
 
-LONG_STORY = "The quick brown fox jumps over the lazy dog while everybody listens to it. " * 24
+LONG_STORY = "The quick brown fox jumps over the lazy dog while everybody listens to it. " * 13
 SETTLE_S = 3.0
 LOOK_EVERY_S = 0.05
 SAMPLES_PER_MS = 48

@@ -68,8 +68,9 @@ async def _measure(site: Site, who: Contender, jobs: int, calls: int) -> dict[st
     took = [await _join(site, who, number) for number in range(jobs)]
     names = [f"{_name(who)}_burst_{number}" for number in range(calls)]
     callers = [await _caller(site, name) for name in names]
+    jobs_at_once = [await _leased(site, name) for name in names]
     burst_began = time.monotonic()
-    await asyncio.gather(*(_launch(site, who, name) for name in names))
+    await asyncio.gather(*(who.launch(wanted) for wanted in jobs_at_once))
     for caller in callers:
         await caller.until(lambda c=caller: c.heard.agent_joined_at, within_s=60, what="agent")  # type: ignore[misc]
     joined = [caller.heard.agent_joined_at or 0.0 for caller in callers]
@@ -95,19 +96,20 @@ async def _join(site: Site, who: Contender, number: int) -> float:
     name = f"{_name(who)}_{number}"
     await _until_idle(who)
     async with Watcher(site.server, _answer(site, name, "user")) as watcher:
+        wanted = await _leased(site, name)
         began = time.monotonic()
-        await _launch(site, who, name)
+        await who.launch(wanted)
         seen = await watcher.agent(within_s=PATIENCE_S)
         await _delete_room(site, name)
     return seen.at - began
 
 
-async def _launch(site: Site, who: Contender, name: str) -> None:
-    """Have the job run, with a lease as the control plane takes one before."""
+async def _leased(site: Site, name: str) -> Job:
+    """A job whose lease is taken, as the control plane does before it asks."""
     async with Redis.from_url(site.redis_url, decode_responses=True) as redis:
         fence = await Leases(redis, ttl_s=PATIENCE_S).take(name, "bench")
     assert fence is not None
-    await who.launch(job(name, fence))
+    return job(name, fence)
 
 
 async def _until_idle(who: Contender) -> None:

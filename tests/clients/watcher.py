@@ -44,6 +44,7 @@ class Watcher:
         self._token = jwt.encode(claims, server.api_secret, algorithm="HS256")
         self._url = f"{server.url}/rtc?protocol={PROTOCOL}&auto_subscribe=0"
         self._http: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
         self.agents: list[Sighting] = []
@@ -59,6 +60,7 @@ class Watcher:
         except BaseException:
             await self._http.close()
             raise
+        self._socket = socket
         self._tasks = [
             asyncio.create_task(self._read(socket)),
             asyncio.create_task(_ping(socket)),
@@ -74,6 +76,8 @@ class Watcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.close()
         if self._http is not None:
             await self._http.close()
 

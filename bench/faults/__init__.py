@@ -1,0 +1,1 @@
+"""What happens when parts of the product die, hang or run out: `make faults`."""
