@@ -31,8 +31,9 @@ unit: $(VENV)/.dev frontend/node_modules/.installed
 	$(BIN)/pytest -q tests/unit tests/evaluation
 	cd frontend && npm test --silent
 
+# Two at a time: most of it waits for networks and processes.
 integration: $(VENV)/.dev page
-	$(BIN)/pytest -q tests/integration tests/rooms
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/integration tests/rooms
 
 acceptance: $(VENV)/.dev page
 	$(BIN)/pytest -q tests/acceptance
@@ -44,6 +45,13 @@ browser: $(VENV)/.dev frontend/dist/index.html
 # Against any LiveKit: LIVEKIT_URL=… LIVEKIT_API_KEY=… LIVEKIT_API_SECRET=… make test-rooms
 test-rooms: $(VENV)/.dev
 	$(BIN)/pytest -q tests/rooms
+
+# Take this machine out of service and wait until its last call is over; MACHINE=name: another one.
+drain: $(VENV)/.run
+	@$(BIN)/python -m launch.drain $(if $(MACHINE),--host "$(MACHINE)")
+
+resume: $(VENV)/.run
+	@$(BIN)/python -m launch.drain --resume $(if $(MACHINE),--host "$(MACHINE)")
 
 bench-start: $(VENV)/.dev
 	$(BIN)/python -m bench.start

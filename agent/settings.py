@@ -98,6 +98,11 @@ class AgentSettings(BaseSettings):
         return self.run_dir / "agent-host.sock"
 
     @property
+    def out_of_service_marker(self) -> Path:
+        """Is there while this machine is out of service."""
+        return self.run_dir / "out-of-service"
+
+    @property
     def recognizer_socket(self) -> Path:
         """Where the machine's local recogniser listens."""
         return self.run_dir / "recognizer.sock"

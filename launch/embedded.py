@@ -79,6 +79,17 @@ def room_key(data_dir: Path) -> RoomKey:
         raise LaunchError(f"{path} is damaged; delete it and start again") from error
 
 
+def operator_key(data_dir: Path) -> str:
+    """The key with which this machine's own operator is known, where `OPERATOR_KEYS` has none."""
+    path = data_dir / "operator.key"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        made = secrets.token_urlsafe(32)
+        write_private(path, f"{made}\n")
+        return made
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")

@@ -70,6 +70,10 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
     embedded.claim_port("PORT", settings.host, settings.port)
     environment = dict(os.environ)
     environment["RUN_DIR"] = str(settings.run_dir)
+    if not settings.operator_keys:
+        environment["OPERATOR_KEYS"] = embedded.operator_key(settings.data_dir)
+    # whoever starts everything anew means this machine to serve
+    settings.out_of_service_marker.unlink(missing_ok=True)
     name = _use_certificate(settings, environment)
     parts = Embedded(None, None, None)
     if settings.redis_is_embedded:

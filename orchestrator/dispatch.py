@@ -20,6 +20,7 @@ END = "end_voice_agent"
 HEALTH = "health_check_agents"
 CLEANUP = "cleanup_stale_agents"
 PREWARM = "prewarm_agent_pool"
+SERVE = "serve_agent_host"
 
 DEFAULT_QUEUE = "celery"
 SPAWN_QUEUE = "spawn"
@@ -118,6 +119,10 @@ class Dispatch:
         """
         arguments = [session_id] if fence is None else [session_id, fence]
         await self._send(END, arguments, host_queue(host), END_EXPIRES_S)
+
+    async def serve(self, host: str, *, serving: bool) -> None:
+        """Queue that a host takes jobs from now on, or no more. Raises `DispatchFailed`."""
+        await self._send(SERVE, [serving], host_queue(host), END_EXPIRES_S)
 
     async def prewarm(self, host: str, size: int) -> None:
         """Queue that a host keeps so many idle agents. Raises `DispatchFailed`."""

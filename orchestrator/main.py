@@ -29,7 +29,7 @@ from redis.asyncio import Redis
 
 from agent.knowledge.library import Library
 from agent.lease import Leases
-from orchestrator.api import knowledge, sessions, system, webhook
+from orchestrator.api import knowledge, operations, sessions, system, webhook
 from orchestrator.api.edge import Edge
 from orchestrator.api.errors import add_error_handlers
 from orchestrator.api.services import Services
@@ -37,11 +37,13 @@ from orchestrator.deployment import Deployment
 from orchestrator.dispatch import Dispatch, make_celery
 from orchestrator.documents import Documents
 from orchestrator.gateway.routes import add_doors, open_doors
+from orchestrator.hosts import Hosts
 from orchestrator.indexers import Indexers
 from orchestrator.monitoring.logs import hide_queries
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes, stage_conditions
 from orchestrator.monitoring.supervisord import Supervisord
+from orchestrator.operations import Operations
 from orchestrator.policy import make_policy
 from orchestrator.redis_client import make_redis
 from orchestrator.rooms import RoomServer, WebhookDoor
@@ -87,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(sessions.router)
     app.include_router(knowledge.router)
     app.include_router(webhook.router)
+    app.include_router(operations.router)
     app.include_router(system.router)
     add_doors(app)
     assets = StaticFiles(directory=system.FRONTEND / "assets", check_dir=False)
@@ -121,11 +124,12 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         stack.callback(dispatch.close)
         indexers = Indexers(make_celery(settings))
         stack.callback(indexers.close)
+        leases = Leases(redis, ttl_s=settings.agent_lease_seconds)
         lifecycle = Lifecycle(
             RedisSessionStore(redis, record_ttl_s=settings.record_ttl_seconds),
             rooms,
             dispatch,
-            Leases(redis, ttl_s=settings.agent_lease_seconds),
+            leases,
             make_policy(settings),
             clock=time.time,
             observer=metrics,
@@ -142,6 +146,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             settings=settings,
             lifecycle=lifecycle,
             deployment=Deployment(redis),
+            operations=Operations(Hosts(redis), leases, dispatch),
             probes=probes,
             metrics=metrics,
             start_limit=limit("starts", settings.session_starts_per_minute),

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from agent.host_protocol import (
     Done,
+    Drain,
     End,
     HostReply,
     HostRequest,
@@ -17,6 +18,7 @@ from agent.host_protocol import (
     Prewarm,
     Refusal,
     Refused,
+    Resume,
     Spawn,
 )
 from agent.job import EndReason
@@ -105,6 +107,13 @@ class Placement:
                 session_id,
                 lambda s: decisions.finish(s, self._lifecycle.clock(), self._lifecycle.policy),
             )
+
+    async def serve(self, *, serving: bool) -> None:
+        """Have the host take jobs from now on, or no more."""
+        try:
+            await self._host.ask(Resume() if serving else Drain())
+        except HostUnreachable as error:
+            logger.warning("agent host not reachable", extra={"error": str(error)})
 
     async def prewarm(self, size: int) -> None:
         """Have the host keep so many idle agents."""

@@ -58,6 +58,8 @@ class Settings(AgentSettings):
     cors_allow_credentials: bool = False
     api_keys: Annotated[tuple[SecretStr, ...], *CommaSeparated] = ()
     """Empty: anybody who reaches the port may use the API."""
+    operator_keys: Annotated[tuple[SecretStr, ...], *CommaSeparated] = ()
+    """Empty: nobody may do what operators do."""
     session_starts_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     """For one client address."""
     document_uploads_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 120

@@ -27,6 +27,7 @@ from orchestrator.dispatch import (
     HEALTH,
     PREWARM,
     PREWARM_EVERY_S,
+    SERVE,
     SPAWN,
     SPAWN_QUEUE,
     host_queue,
@@ -100,6 +101,12 @@ def health_check_agents() -> None:
 def cleanup_stale_agents() -> None:
     """Remove what is past its time."""
     _runtime().run(_runtime().upkeep.clean_up())
+
+
+@app.task(name=SERVE)
+def serve_agent_host(serving: bool) -> None:
+    """Put this machine into service, or take it out."""
+    _runtime().run(_runtime().placement.serve(serving=serving))
 
 
 @app.task(name=PREWARM)

@@ -108,7 +108,7 @@ def _serve(settings: AgentSettings) -> None:
             pool_max=max(settings.agent_pool_size, settings.agent_pool_max),
             drain_timeout_s=settings.drain_timeout_seconds,
             listener=listener,
-            records=Records(settings.run_dir / "agents"),
+            records=Records(settings.run_dir / "agents", settings.out_of_service_marker),
             agent_main=functools.partial(run_child, settings=settings),
             reporter_main=functools.partial(
                 run_reporter, redis_url=settings.redis_url.get_secret_value(), host=name

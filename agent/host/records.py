@@ -18,9 +18,10 @@ _CODEC: TypeAdapter[Agent] = TypeAdapter(Agent)
 class Records:
     """The records in one folder, which only the host's user can read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, marker: Path) -> None:
+        """`marker` is there while the machine is out of service."""
         self._folder = folder
-        self._marker = folder.with_name("out-of-service")
+        self._marker = marker
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write(self, agent: Agent) -> None:

@@ -12,6 +12,7 @@ from orchestrator.monitoring.health import StageConditions
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes
 from orchestrator.rooms import WebhookDoor
+from orchestrator.operations import Operations
 from orchestrator.security.rate_limit import RateLimit
 from orchestrator.sessions.lifecycle import Lifecycle
 from orchestrator.settings import Settings
@@ -24,6 +25,7 @@ class Services:
     settings: Settings
     lifecycle: Lifecycle
     deployment: Deployment
+    operations: Operations
     probes: Probes
     metrics: Metrics
     start_limit: RateLimit
