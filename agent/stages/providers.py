@@ -117,12 +117,14 @@ def _assemblyai_recognizer(request: Request) -> "stt.STT[Any]":
 
 
 _GROQ_URL = "https://api.groq.com/openai/v1"
+_GROQ_SPEECH_CHARACTERS = 200
+"""A longer text is refused (Groq's page on Orpheus)."""
 
 
 def _groq_recognizer(request: Request) -> "stt.STT[Any]":
-    from livekit.plugins import groq
+    from agent.stages.groq_recognizer import GroqSTT
 
-    return groq.STT(
+    return GroqSTT(
         api_key=request.key,
         language=request.language.partition("-")[0],
         base_url=request.settings.groq_base_url or _GROQ_URL,
@@ -140,14 +142,20 @@ def _groq_answerer(request: Request) -> "llm.LLM[Any]":
 
 
 def _groq_synthesizer(request: Request) -> "tts.TTS[Any]":
+    from livekit.agents import tts
     from livekit.plugins import groq
 
+    from agent.stages.bounded_sentences import BoundedSentences
+
     arabic = request.language.lower().startswith("ar")
-    return groq.TTS(
+    synthesizer = groq.TTS(
         api_key=request.key,
         model="canopylabs/orpheus-arabic-saudi" if arabic else "canopylabs/orpheus-v1-english",
         voice=request.voice.groq,
         base_url=request.settings.groq_base_url or _GROQ_URL,
+    )
+    return tts.StreamAdapter(
+        tts=synthesizer, sentence_tokenizer=BoundedSentences(_GROQ_SPEECH_CHARACTERS)
     )
 
 

@@ -8,18 +8,23 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from livekit import rtc
+from livekit.agents.utils import http_context
 
 from agent.settings import AgentSettings
 
 AUDIO = Path(__file__).parents[2] / "audio"
 START_TIMEOUT_S = 30.0
+
+Serve = Callable[[str, Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 
 
 @dataclass(slots=True)
@@ -134,3 +139,24 @@ def frames(pcm: bytes, rate_hz: int = 16_000) -> Iterator[rtc.AudioFrame]:
     for at in range(0, len(pcm), step):
         part = pcm[at : at + step]
         yield rtc.AudioFrame(part, rate_hz, 1, len(part) // 2)
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[Serve]:
+    """Start a stand-in with one handler; gives its address, `http://127.0.0.1:…`."""
+    servers: list[TestServer] = []
+
+    async def start(
+        path: str, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> str:
+        app = web.Application()
+        app.router.add_route("*", path, handler)
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        return str(server.make_url("")).rstrip("/")
+
+    async with http_context.open():
+        yield start
+    for server in servers:
+        await server.close()

@@ -3,44 +3,18 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import WSMsgType, web
-from aiohttp.test_utils import TestServer
 from livekit.agents import APIConnectOptions, APIStatusError, llm, stt
-from livekit.agents.utils import http_context
 
 from agent.settings import AgentSettings
 from agent.stages.build import build_stages
-from tests.integration.stages.conftest import frames
+from tests.integration.stages.conftest import Serve, frames
 
 ONCE = APIConnectOptions(max_retry=0, timeout=5)
 KEY = "the-key-of-a-test"
 PCM = b"\x10\x20" * 4_800
-
-Serve = Callable[[str, Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[Serve]:
-    """Start a stand-in with one handler; gives its address, `http://127.0.0.1:…`."""
-    servers: list[TestServer] = []
-
-    async def start(
-        path: str, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> str:
-        app = web.Application()
-        app.router.add_route("*", path, handler)
-        server = TestServer(app)
-        await server.start_server()
-        servers.append(server)
-        return str(server.make_url("")).rstrip("/")
-
-    async with http_context.open():
-        yield start
-    for server in servers:
-        await server.close()
 
 
 def settings(machine: AgentSettings, **given: object) -> AgentSettings:
