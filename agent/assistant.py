@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from livekit import rtc
 from livekit.agents import Agent, FlushSentinel, ModelSettings, StopResponse, llm
@@ -14,28 +13,26 @@ from livekit.agents.voice.io import TimedString
 from agent.job import Source
 from agent.knowledge.context import passages_message
 from agent.knowledge.errors import KnowledgeError
+from agent.knowledge.follow_up import context_of
 from agent.knowledge.retrieval import Retrieval
+from agent.knowledge.speculation import Retriever, Speculation
 from agent.narration import Narration, narrate
 
 CITE_TIMEOUT_S = 0.5
 """How long an answer's first sound waits for its sources to be sent."""
 _REMEMBERED_QUESTIONS = 16
+_LOOKED_BACK = 6
+"""Turns of the user among which a question may find what it refers to."""
 
 _log = logging.getLogger(__name__)
-
-
-class Retriever(Protocol):
-    """Where passages come from. Raises `KnowledgeError`."""
-
-    async def retrieve(self, query: str) -> Retrieval: ...
 
 
 class NoDocuments:
     """Finds nothing, as there is nothing."""
 
-    async def retrieve(self, query: str) -> Retrieval:
+    async def retrieve(self, query: str, context: str = "") -> Retrieval:
         """Nothing."""
-        return Retrieval(query, ())
+        return Retrieval(query, (), context=context)
 
 
 Cite = Callable[[str, tuple[Source, ...]], Awaitable[None]]
@@ -67,7 +64,8 @@ class Assistant(Agent):
     ) -> None:
         super().__init__(instructions=instructions, chat_ctx=chat_ctx)
         self._new_narration = new_narration
-        self._retriever = retriever
+        self.speculation = Speculation(retriever)
+        """Looks questions up, also while they are still being said."""
         self._cite = cite
         self._questions: dict[str, _Question] = {}
         self.turn_settled = asyncio.Event()
@@ -79,6 +77,10 @@ class Assistant(Agent):
         """What the answer to a question rests on, as far as that is known."""
         question = self._questions.get(question_id)
         return () if question is None else question.sources
+
+    def hearing(self, text: str) -> None:
+        """The user's turn so far, which may change: it is looked up meanwhile."""
+        self.speculation.hear(text, context_of(text, _questions(self.chat_ctx)))
 
     def committed(self, question_id: str) -> None:
         """The question is part of the conversation now: its answer will be heard."""
@@ -103,7 +105,7 @@ class Assistant(Agent):
         """
         question = _last_question(chat_ctx)
         if question is not None:
-            retrieval = await self._retrieve(question.text_content or "")
+            retrieval = await self._retrieve(chat_ctx, question)
             self._remember(question.id, retrieval.sources)
             chat_ctx = _with_passages(chat_ctx, question, retrieval)
             if self.chat_ctx.get_by_id(question.id) is not None:
@@ -135,10 +137,12 @@ class Assistant(Agent):
         async for piece in Agent.default.transcription_node(self, text, model_settings):
             yield piece
 
-    async def _retrieve(self, text: str) -> Retrieval:
+    async def _retrieve(self, chat_ctx: llm.ChatContext, question: llm.ChatMessage) -> Retrieval:
         began = time.monotonic()
+        text = question.text_content or ""
+        context = context_of(text, _questions(chat_ctx, before=question.id))
         try:
-            return await self._retriever.retrieve(text)
+            return await self.speculation.retrieve(text, context)
         except KnowledgeError as error:
             # without documents the answer is an honest "I do not know"
             _log.error("retrieval failed", extra={"error": type(error).__name__})
@@ -178,6 +182,17 @@ async def _run(work: Awaitable[None]) -> None:
 def _last_question(chat_ctx: llm.ChatContext) -> llm.ChatMessage | None:
     """The user's turn that is to be answered now."""
     return next((m for m in reversed(chat_ctx.messages()) if m.role == "user"), None)
+
+
+def _questions(chat_ctx: llm.ChatContext, *, before: str = "") -> list[str]:
+    """What the user said last, oldest first; `before` is the id of a message."""
+    texts: list[str] = []
+    for message in reversed(chat_ctx.messages()):
+        if len(texts) == _LOOKED_BACK:
+            break
+        if message.role == "user" and message.id != before:
+            texts.append(message.text_content or "")
+    return texts[::-1]
 
 
 def _with_passages(

@@ -22,6 +22,7 @@ from livekit.agents import (
     CloseEvent,
     ConversationItemAddedEvent,
     ErrorEvent,
+    UserInputTranscribedEvent,
     UserStateChangedEvent,
     inference,
     llm,
@@ -29,8 +30,9 @@ from livekit.agents import (
 from livekit.agents.voice.room_io import RoomOptions
 from livekit.agents.voice.turn import TurnDetectionMode, TurnHandlingOptions
 
-from agent.assistant import Assistant, NewNarration, Retriever
+from agent.assistant import Assistant, NewNarration
 from agent.job import AgentState, Job, Role, Source, Turn
+from agent.knowledge.speculation import Retriever, Speculation
 from agent.phrases import phrases
 from agent.settings import AgentSettings
 from agent.stages.build import Stages
@@ -112,9 +114,12 @@ class Conversation:
         self._listener = listener
         self._failures = 0
         self._closing = False
+        self._abandoned = False
         self._heard: list[Turn] = list(job.history)
         self._kept_turns = settings.max_session_history
         self._question_id: str | None = None
+        self._finished_words = ""
+        """Of the turn that the user is at, what the recogniser will not change."""
         self._assistant = Assistant(
             instructions=_instructions(job),
             chat_ctx=_chat_context(job.history),
@@ -174,22 +179,25 @@ class Conversation:
         """
         self._assistant.turn_settled.clear()
         self._assistant.declines_turn = False
+        self._abandoned = False
         self.session.input.set_audio_enabled(False)  # only then is silence added where it is needed
         try:
             words = self.session.commit_user_turn(transcript_timeout=timeout_s)
             await asyncio.wait({words})
-            if words.cancelled():
+            if words.cancelled() or self._abandoned:
                 return None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_S):
                     await self._assistant.turn_settled.wait()
         finally:
             self.session.input.set_audio_enabled(True)
-        return words.result().strip()
+        return None if self._abandoned else words.result().strip()
 
     def abandon_turn(self) -> None:
         """What was heard since the last turn is no turn, not even when it is being committed."""
+        self._abandoned = True
         self._assistant.declines_turn = True
+        self._assistant.turn_settled.set()
         with contextlib.suppress(RuntimeError):
             self.session.clear_user_turn()
             # takes the place of a commit that still waits for words
@@ -218,7 +226,13 @@ class Conversation:
     async def aclose(self) -> None:
         """End the session and its stages."""
         self._closing = True
+        self._assistant.speculation.forget()
         await self.session.aclose()
+
+    @property
+    def speculation(self) -> Speculation:
+        """How its questions are looked up."""
+        return self._assistant.speculation
 
     @property
     def history(self) -> tuple[Turn, ...]:
@@ -229,6 +243,7 @@ class Conversation:
         self.session.on("conversation_item_added", self._on_item)
         self.session.on("agent_state_changed", self._on_agent_state)
         self.session.on("user_state_changed", self._on_user_state)
+        self.session.on("user_input_transcribed", self._on_words)
         self.session.on("error", self._on_error)
         self.session.on("close", self._on_close)
 
@@ -239,6 +254,7 @@ class Conversation:
         text = (message.text_content or "").strip()
         sources: tuple[Source, ...] = ()
         if message.role == "user":
+            self._finished_words = ""
             self._question_id = message.id
             self._assistant.committed(message.id)
         elif self._question_id is not None:
@@ -255,6 +271,12 @@ class Conversation:
         )
         self._heard.append(turn)
         self._listener.turn_ended(turn)
+
+    def _on_words(self, event: UserInputTranscribedEvent) -> None:
+        turn = f"{self._finished_words} {event.transcript}".strip()
+        if event.is_final:
+            self._finished_words = turn
+        self._assistant.hearing(turn)
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         if event.new_state in set(AgentState):

@@ -27,7 +27,7 @@ from livekit.agents.voice.room_io import (
 )
 from redis.asyncio import Redis
 
-from agent.assistant import NoDocuments, Retriever
+from agent.assistant import NoDocuments
 from agent.conversation import Conversation, Entry
 from agent.job import (
     AgentEnded,
@@ -44,6 +44,7 @@ from agent.job import (
 )
 from agent.knowledge.errors import KnowledgeError, UnknownCollection
 from agent.knowledge.retrieval import KnowledgeBase
+from agent.knowledge.speculation import Retriever
 from agent.lease import Leases, Pulse
 from agent.load import Load
 from agent.phrases import phrases

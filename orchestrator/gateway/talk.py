@@ -23,11 +23,12 @@ from livekit.agents import (
 )
 from livekit.agents.voice.speech_handle import SpeechHandle
 
-from agent.assistant import NoDocuments, Retriever
+from agent.assistant import NoDocuments
 from agent.conversation import Conversation, Manner
 from agent.job import AgentState, Job, Source, Turn
 from agent.knowledge.errors import KnowledgeError, UnknownCollection
 from agent.knowledge.retrieval import KnowledgeBase
+from agent.knowledge.speculation import Retriever
 from agent.stages import build
 from agent.stages.build import Stages, build_stages
 from agent.stages.errors import StageUnavailable

@@ -78,7 +78,7 @@ class ScriptedRetriever:
 
     filename: str = "returns.md"
 
-    async def retrieve(self, query: str) -> Retrieval:
+    async def retrieve(self, query: str, context: str = "") -> Retrieval:
         passage = Passage(
             filename=self.filename,
             chunk_index=0,
@@ -86,7 +86,7 @@ class ScriptedRetriever:
             heading="",
             text="You have thirty days.",
         )
-        return Retrieval(query, (Hit(passage, 0.9),))
+        return Retrieval(query, (Hit(passage, 0.9),), context=context)
 
 
 @dataclass

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from livekit.agents import UserInputTranscribedEvent
+
 from agent.conversation import MAX_FAILED_ANSWERS, Conversation, turn_handling
 from agent.job import Job, Role, Turn
 from agent.knowledge.context import retrieval_in
+from agent.knowledge.speculation import Origin
 from agent.phrases import phrases
 from agent.settings import AgentSettings
 from tests.unit.agent.scripted import Remembering, ScriptedLLM, ScriptedRetriever, stages
@@ -161,3 +164,32 @@ def test_how_turns_end() -> None:
     assert turn_handling(settings(), hears=False)["turn_detection"] == "manual"
     short = turn_handling(settings(turn_detection="vad", silence_duration_seconds=0.2), hears=True)
     assert short["endpointing"] == {"min_delay": 0.2, "max_delay": 0.2}
+
+
+async def test_interim_words_are_looked_up_before_the_turn_is_over() -> None:
+    """Catches retrieval that begins only when the user has finished."""
+    async with conversation(ScriptedLLM(["Thirty days."])) as (talk, heard):
+        for transcript, is_final in (
+            ("how", False),
+            ("how many days", True),
+            ("for a lamp", False),
+        ):
+            event = UserInputTranscribedEvent(transcript=transcript, is_final=is_final)
+            talk.session.emit("user_input_transcribed", event)
+        await asyncio.sleep(0)
+        talk.type("How many days for a lamp?")
+        await until_turns(heard, 2)
+        (lookup,) = talk.speculation.lookups
+    assert lookup.origin is not Origin.FRESH
+
+
+async def test_a_question_that_refers_to_the_one_before() -> None:
+    """Catches a follow-up that is looked up alone."""
+    model = ScriptedLLM(["Yes.", "Ten days."])
+    async with conversation(model) as (talk, heard):
+        for number, question in enumerate(("Can you repair lamps?", "And how long does it take?")):
+            talk.type(question)
+            await until_turns(heard, 2 * (number + 1))
+    asked = retrieval_in(model.asked[1])
+    assert asked is not None
+    assert asked.context == "Can you repair lamps?"
