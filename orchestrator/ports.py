@@ -7,6 +7,10 @@ from orchestrator.settings import Settings
 
 BACKLOG = 2048
 
+UNREAD_MS = 30_000
+"""A peer that takes nothing for so long is gone, or behaves so. Closing waits until what was sent
+has been taken, so without this its connection would stay, and what waits for it."""
+
 
 class PortTaken(Exception):
     """`PORT` itself cannot be listened on."""
@@ -41,6 +45,9 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        # connections have it from their listener; not every system knows it
+        if (unread := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:
+            bound.setsockopt(socket.IPPROTO_TCP, unread, UNREAD_MS)
         # only listening tells of a port that somebody else listens on as well
         bound.listen(BACKLOG)
     except OSError:

@@ -36,8 +36,14 @@ def _split(value: object) -> object:
     return value
 
 
+def _unless_none(value: object) -> object:
+    """An empty variable is one that is not set, so none of them must be said."""
+    return () if isinstance(value, str) and value.strip().lower() == "none" else _split(value)
+
+
 Port = Annotated[int, Field(ge=1, le=65_535)]
 CommaSeparated = (NoDecode, BeforeValidator(_split))
+CommaSeparatedOrNone = (NoDecode, BeforeValidator(_unless_none))
 
 
 class Settings(AgentSettings):
@@ -46,7 +52,11 @@ class Settings(AgentSettings):
     # the server
     host: str = "127.0.0.1"
     port: Port = 8000
-    alias_ports: Annotated[tuple[Port, ...], *CommaSeparated] = (8004, 5204, 8765)
+    alias_ports: Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_unless_none)] = (
+        8004,
+        5204,
+        8765,
+    )
     api_workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that serve the API and the WebSocket doors, on the same ports."""
     tls_cert_file: Path | None = None

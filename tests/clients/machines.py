@@ -118,7 +118,7 @@ class Deployment:
             "LIVEKIT_API_KEY": KEY,
             "LIVEKIT_API_SECRET": SECRET,
             "PORT": str(self._port),
-            "ALIAS_PORTS": "",
+            "ALIAS_PORTS": "none",
             **settings,
         }
         self._redis: subprocess.Popen[bytes] | None = None

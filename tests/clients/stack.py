@@ -61,7 +61,7 @@ class Stack:
             "PORT": str(self.port),
             "RUN_DIR": str(self.run_dir),
             "DATA_DIR": str(self.data_dir),
-            "ALIAS_PORTS": "",
+            "ALIAS_PORTS": "none",
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None

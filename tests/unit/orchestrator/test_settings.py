@@ -48,6 +48,12 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
 
 
+def test_other_ports_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches ports that are listened on although their owner said that they must not be."""
+    monkeypatch.setenv("ALIAS_PORTS", "none")
+    assert load_settings(Isolated).alias_ports == ()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
