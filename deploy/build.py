@@ -73,7 +73,7 @@ class Build:
             install = "apt-get update -q && apt-get install -y -q --no-install-recommends nginx"
             self._run(root, "/", ["sh", "-c", install])
             (root / "etc/nginx/sites-enabled/default").unlink()
-            write_hosts(root, "localhost orchestrator")
+            write_hosts(root, {"orchestrator": "127.0.0.1"})
         elif kind != "python":
             raise Failed(f"nothing stands in for {stage.base}")
 

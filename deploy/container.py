@@ -1,7 +1,6 @@
 """A built stage, running as `docker run` would run it, with everything taken from it.
 
-That is `--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges`, and a network
-that leads nowhere: WebRTC needs an address other than loopback's.
+That is `--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges`.
 """
 
 import contextlib
@@ -11,20 +10,17 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from deploy.dockerfile import Stage
-from deploy.root import DEBIAN, ROOT_MOUNTS, Failed, unshare, within, write_hosts
+from deploy.network import Network
+from deploy.root import DEBIAN, ROOT_MOUNTS, Failed, unshare, within
 
 RUN = f"""\
 set -eu
-ip link set lo up
-ip link add eth0 type veth peer name nowhere
-ip address add 192.0.2.2/24 dev eth0
-ip link set eth0 up
-ip link set nowhere up
 hostname container
 {ROOT_MOUNTS}
 mount -t tmpfs -o mode=1777 tmp "$1/tmp"
@@ -52,8 +48,16 @@ print(json.dumps([answer.status, answer.headers.get("content-type"), answer.read
 class Container:
     """The last stage, running."""
 
-    def __init__(self, stage: Stage, root: Path, work: Path) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        root: Path,
+        work: Path,
+        network: Network,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.output: list[str] = []
+        self.network = network
         self._root = root
         self._user = stage.last("USER").words[0]
         self._folder = stage.last("WORKDIR").words[0]
@@ -61,8 +65,8 @@ class Container:
         if entry is None:
             raise Failed(f"there is no user {self._user}")
         self.uid = int(entry[2])
-        self._environment = {**stage.environment(DEBIAN), "HOME": entry[5], "HOSTNAME": "container"}
-        write_hosts(root, "localhost container")
+        own = {"HOME": entry[5], "HOSTNAME": "container"}
+        self._environment = {**stage.environment(DEBIAN), **own, **(environment or {})}
         # A new volume begins with what the image has at that place: its owner and mode.
         self.data = work / "data"
         subprocess.run(["cp", "-a", root / "data", self.data], check=True)
@@ -75,7 +79,7 @@ class Container:
         """Start its first process."""
         self._process = subprocess.Popen(
             [
-                *unshare("--net", "--ipc", "--uts"),
+                *self.network.inside(*unshare("--ipc", "--uts")),
                 *("sh", "-c", RUN, "run", str(self._root), str(self.data)),
                 *(self._folder, self._user, *self._command),
             ],
@@ -163,6 +167,18 @@ class Container:
                 os.kill(self.pid, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
+
+
+@contextmanager
+def ended(container: Container) -> Iterator[None]:
+    """End it at the end; when that is a failure, with its last words."""
+    try:
+        yield
+    except Failed:
+        print(*container.output[-60:], sep="\n")
+        raise
+    finally:
+        container.kill()
 
 
 def _rows(root: Path, file: str, first: str) -> list[str]:

@@ -3,11 +3,14 @@
 Failed
 """
 
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from deploy.network import Network
 
 T = TypeVar("T")
 
@@ -29,6 +32,15 @@ mount -t tmpfs -o mode=1777 shm "$1/dev/shm"
 """
 """Shell: what a container finds mounted in the root `$1`."""
 
+SERVE = f"""\
+set -eu
+{ROOT_MOUNTS}
+mount -t tmpfs -o mode=1777 tmp "$1/tmp"
+root=$1
+shift
+exec chroot "$root" "$@"
+"""
+
 
 class Failed(Exception):
     """A step did not do what it should."""
@@ -43,8 +55,10 @@ def place(root: Path, path: str) -> Path:
     return root / path.lstrip("/")
 
 
-def write_hosts(root: Path, names: str) -> None:
-    (root / "etc/hosts").write_text(f"127.0.0.1 {names}\n")
+def write_hosts(root: Path, names: Mapping[str, str]) -> None:
+    """Name → address, besides localhost."""
+    lines = [f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **names}.items()]
+    (root / "etc/hosts").write_text("".join(lines))
 
 
 def within(seconds: float, what: str, look: Callable[[], T]) -> T:
@@ -65,6 +79,25 @@ def within(seconds: float, what: str, look: Callable[[], T]) -> T:
 def require(holds: bool, what: str) -> None:
     if not holds:
         raise Failed(what)
+
+
+@contextmanager
+def running(*command: str, **more: Any) -> Iterator[None]:
+    """A program beside what is tried. Raises `Failed` when it ends by itself."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, **more) as process:
+        try:
+            yield
+            require(process.poll() is None, f"{command[-1]} has ended")
+        finally:
+            process.kill()
+
+
+@contextmanager
+def serving(network: Network, root: Path, *command: str) -> Iterator[None]:
+    """A program of a root, in a network; all of it ends with its namespace."""
+    begin = (*network.inside(*unshare()), "sh", "-c", SERVE, "serve", str(root))
+    with running(*begin, *command, env=DEBIAN):
+        yield
 
 
 @contextmanager

@@ -14,19 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.build import PROJECT, Build, Options
-from deploy.container import Container
+from deploy.container import Container, ended
 from deploy.dockerfile import Ignored, parse_dockerfile
-from deploy.root import DEBIAN, ROOT_MOUNTS, Failed, require, step, unshare, within
+from deploy.network import network, network_to_nowhere
+from deploy.root import Failed, require, serving, step, within, write_hosts
 
 DOCKERFILE = PROJECT / "Dockerfile.orchestrator-python"
-PROGRAMS = ("redis", "devroom", "recognizer", "synthesizer", "api", "worker", "beat", "agent-host")
+NEEDED = {"redis", "api", "worker", "beat", "agent-host"}
+"""Programs that are there whatever the settings; others may be beside them."""
 READY_S = 120
 DRAIN_S = 60
+NGINX = ("nginx", "-g", "daemon off;")
 UPGRADE = """\
 import asyncio, websockets
 async def main():
@@ -70,7 +72,7 @@ def check(container: Container, roots: Mapping[str, Path]) -> None:
 def _check_processes(container: Container) -> None:
     running = container.inside("supervisorctl", "-c", "/tmp/majlis/supervisord.conf", "status")  # noqa: S108
     states = dict(line.split()[:2] for line in running.stdout.splitlines())
-    require(states == dict.fromkeys(PROGRAMS, "RUNNING"), f"programs: {states}")
+    require(states.keys() >= NEEDED and set(states.values()) == {"RUNNING"}, f"programs: {states}")
     processes = container.processes()
     for pid, command in processes.items():
         rows = dict(
@@ -79,10 +81,10 @@ def _check_processes(container: Container) -> None:
         owners = {int(number) for number in rows["Uid"].split()}
         require(owners == {container.uid}, f"{command} runs as {owners}")
         require(rows["CapEff"].strip("0") == "", f"{command} has capabilities")
-    print(f"  {len(states)} programs, {len(processes)} processes, all of uid {container.uid}")
+    print(f"  {', '.join(states)}: {len(processes)} processes, all of uid {container.uid}")
     silent = [
         name
-        for name in (*PROGRAMS, "supervisord")
+        for name in (*states, "supervisord")
         if not any(line.startswith(name) and " | " in line for line in container.output)
     ]
     require(not silent, f"no output of {silent}")
@@ -135,7 +137,7 @@ def _check_session(container: Container) -> None:
 
 def check_frontend(container: Container, root: Path) -> None:
     """The `frontend` service beside the running container, in its network."""
-    with _nginx(root, str(container.pid)):
+    with serving(container.network, root, *NGINX):
         within(10, "nginx", lambda: container.ask("GET", "8080/health")[0] == 200)
         page = container.ask("GET", "8080/", accept="text/html")
         require(page[1].startswith("text/html") and "<html" in page[2], "the page")
@@ -154,47 +156,17 @@ def check_frontend(container: Container, root: Path) -> None:
 
 def check_upgrade(frontend: Path, orchestrator: Path) -> None:
     """A WebSocket through nginx, to a server that echoes in the orchestrator's place."""
-    holder = subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "ip link set lo up; echo; exec sleep 600"],
-        stdout=subprocess.PIPE,
-    )
-    try:
-        if holder.stdout is not None:
-            holder.stdout.readline()
-        network = ["nsenter", "--target", str(holder.pid), "--net"]
-        with _nginx(frontend, str(holder.pid)):
-            time.sleep(1)
-            done = subprocess.run(
-                [*network, "chroot", orchestrator, "/opt/venv/bin/python", "-c", UPGRADE],
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
-        require(done.stdout.strip() == "heard", f"a WebSocket: {done.stderr[-500:]}")
-        print("  a WebSocket")
-    finally:
-        holder.kill()
-        holder.wait()
-
-
-@contextmanager
-def _nginx(root: Path, network_of: str) -> Iterator[None]:
-    """nginx in the network of a process; ended with its namespace."""
-    command = f"set -eu\n{ROOT_MOUNTS}\nexec chroot \"$1\" nginx -g 'daemon off;'"
-    process = subprocess.Popen(
-        [
-            *("nsenter", "--target", network_of, "--net", *unshare()),
-            *("sh", "-c", command, "nginx", str(root)),
-        ],
-        env=DEBIAN,
-    )
-    try:
-        yield
-        require(process.poll() is None, "nginx runs")
-    finally:
-        process.kill()
-        process.wait()
+    with network() as alone, serving(alone, frontend, *NGINX):
+        time.sleep(1)
+        done = subprocess.run(
+            alone.inside("chroot", str(orchestrator), "/opt/venv/bin/python", "-c", UPGRADE),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    require(done.stdout.strip() == "heard", f"a WebSocket: {done.stderr[-500:]}")
+    print("  a WebSocket")
 
 
 def _mirror(suite: str) -> str:
@@ -247,21 +219,20 @@ def main() -> int:
     options, kept = _options()
     ignored = Ignored((PROJECT / ".dockerignore").read_text().splitlines())
     build = Build(options, parse_dockerfile(DOCKERFILE.read_text()), ignored)
-    container: Container | None = None
     try:
         build.all()
         last = build.stages[-1]
-        container = Container(last, build.roots[last.name], options.work)
-        check(container, build.roots)
+        root = build.roots[last.name]
+        write_hosts(root, {"container": "127.0.0.1"})
+        with network_to_nowhere() as alone:
+            container = Container(last, root, options.work, alone)
+            with ended(container):
+                check(container, build.roots)
         print("The image does what it should.")
     except (Failed, subprocess.CalledProcessError) as error:
-        if container is not None:
-            print(*container.output[-60:], sep="\n")
         print(f"FAILED: {error}")
         return 1
     finally:
-        if container is not None:
-            container.kill()
         if not kept:
             shutil.rmtree(options.work)
     return 0

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from agent.knowledge.documents import MAX_BYTES
 from agent.settings import PROJECT_ROOT
 from agent.stages.choice import choose
+from deploy.compose import VariableMissing, composed, published, substitute
 from deploy.dockerfile import parse_dockerfile
 from launch.plan import DRAIN_MARGIN_S, Embedded, make_plan
 from launch.settings import LaunchSettings
 from launch.supervisord import render
-from tests.unit.deploy.interpolation import VariableMissing, interpolated, substitute
 
 SECRET = "a-secret-of-more-than-32-characters"
 LOOPBACK: dict[str, str] = {}
@@ -58,23 +58,6 @@ def schema() -> Draft202012Validator:
     return Draft202012Validator(json.loads(text.read_text(encoding="utf-8")))
 
 
-def composed(variables: dict[str, str]) -> dict[str, Any]:
-    """The file as Compose sees it with these variables."""
-    text = (PROJECT_ROOT / "docker-compose.celery.yml").read_text()
-    made = interpolated(yaml.safe_load(text), variables)
-    assert isinstance(made, dict)
-    return dict(made)
-
-
-def published(service: dict[str, Any]) -> dict[str, tuple[str, int]]:
-    """`7882/udp` → (address, port) of this machine."""
-    found = {}
-    for entry in service["ports"]:
-        address, outside, inside = entry.rsplit(":", 2)
-        found[inside] = (address, int(outside))
-    return found
-
-
 def livekit_configuration(made: dict[str, Any]) -> dict[str, Any]:
     return dict(yaml.safe_load(made["services"]["livekit"]["environment"]["LIVEKIT_CONFIG"]))
 
@@ -106,7 +89,7 @@ def test_compose_would_refuse_others() -> None:
 def test_without_settings_nobody_else_comes_in() -> None:
     """Catches a port that the whole network reaches, by a secret that everybody knows."""
     services = composed(LOOPBACK)["services"]
-    addresses = {a for s in services.values() if "ports" in s for a, _ in published(s).values()}
+    addresses = {a for s in services.values() for a, _ in published(s).values()}
     assert addresses == {"127.0.0.1"}
     assert "ports" not in services["redis"]
 

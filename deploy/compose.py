@@ -1,10 +1,18 @@
-"""Compose's interpolation of variables.
+"""Reads the compose file with its variables filled in, as Compose does.
 
 Source: https://github.com/compose-spec/compose-spec/blob/main/12-interpolation.md
+
+VariableMissing
 """
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COMPOSE_FILE = Path(__file__).resolve().parent.parent / "docker-compose.celery.yml"
 
 Yaml = str | int | float | bool | None | list["Yaml"] | dict[str, "Yaml"]
 
@@ -14,6 +22,23 @@ _BRACED = re.compile(r"([A-Za-z_]\w*)(?:(:?)([-+?])(.*))?", re.DOTALL)
 
 class VariableMissing(Exception):
     """`${NAME:?why}` and it is not set."""
+
+
+def composed(variables: Mapping[str, str]) -> dict[str, Any]:
+    """The file as Compose sees it with these variables."""
+    made = interpolated(yaml.safe_load(COMPOSE_FILE.read_text()), variables)
+    if not isinstance(made, dict):
+        raise TypeError("not a mapping")
+    return made
+
+
+def published(service: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
+    """`7882/udp` → (address, port) of this machine."""
+    found = {}
+    for entry in service.get("ports", []):
+        address, outside, inside = entry.rsplit(":", 2)
+        found[inside] = (address, int(outside))
+    return found
 
 
 def interpolated(value: Yaml, variables: Mapping[str, str]) -> Yaml:
