@@ -18,7 +18,7 @@ WHY_NOT = why_no_network(strict=bool(os.environ.get("MAJLIS_TEST_STRICT")))
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 A_MACHINE_HOLDS = 3
-LEASE_S = 4
+LEASE_S = 3
 SETTINGS = {
     "MAX_AGENTS_PER_HOST": str(A_MACHINE_HOLDS),
     "AGENT_POOL_SIZE": "1",

@@ -92,6 +92,7 @@ class Caller:
         self._microphone = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=200)
         self._to_say: list[np.ndarray[Any, np.dtype[np.int16]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watch_room()
 
     @classmethod
     def start(cls, url: str, **fields: object) -> Self:
@@ -125,12 +126,6 @@ class Caller:
     async def join(self) -> None:
         """Join the room (again) with the token that the API gave."""
         room = self.room
-        room.on("track_subscribed", self._on_track)
-        room.on("participant_connected", self._on_participant)
-        room.on("participant_attributes_changed", self._on_attributes)
-        room.on("disconnected", lambda *_: self.heard.disconnected.set())
-        room.register_text_stream_handler("lk.transcription", self._on_transcription)
-        room.register_text_stream_handler("majlis.sources", self._on_sources)
         await room.connect(self.answer["serverUrl"], self.answer["token"])
         for participant in room.remote_participants.values():
             self._on_participant(participant)
@@ -186,6 +181,15 @@ class Caller:
             lambda: len(self.heard.sources) > after, within_s=within_s, what="an answer's sources"
         )
         return self.heard.sources[-1]
+
+    def _watch_room(self) -> None:
+        room = self.room
+        room.on("track_subscribed", self._on_track)
+        room.on("participant_connected", self._on_participant)
+        room.on("participant_attributes_changed", self._on_attributes)
+        room.on("disconnected", lambda *_: self.heard.disconnected.set())
+        room.register_text_stream_handler("lk.transcription", self._on_transcription)
+        room.register_text_stream_handler("majlis.sources", self._on_sources)
 
     async def _speak(self) -> None:
         """The microphone: what is to be said, else silence, in real time."""

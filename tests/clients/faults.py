@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from tests.clients.caller import Caller
 from tests.clients.remains import agent_processes, live_keys, redis_url_of, room_server_of, rooms_of
-from tests.clients.stack import Stack
+from tests.clients.stack import Stack, eventually
 
 QUESTION = "How long do I have to return something?"
 ASK_AGAIN_S = 1.5
@@ -43,7 +43,7 @@ class Victim(StrEnum):
 COMMANDS = {
     Victim.HOST: "agent host",
     Victim.WORKER: "-A orchestrator.tasks worker",
-    Victim.BEAT: "celery beat",
+    Victim.BEAT: "-A orchestrator.tasks beat",
     Victim.API: "-m orchestrator",
     Victim.REDIS: "redis-server",
     Victim.ROOMS: "-m devroom",
@@ -110,9 +110,8 @@ def pid_of(stack: Stack, victim: Victim, held: Held) -> int:
     if victim is Victim.AGENT:
         assert held.agent is not None
         return held.agent
-    process = stack.find(COMMANDS[victim])
-    assert process is not None, stack.processes()
-    return process.pid
+    found = eventually(lambda: stack.find(COMMANDS[victim]), within_s=15, what=f"{victim} is up")
+    return found.pid
 
 
 # bringing a session into a state
@@ -145,6 +144,11 @@ async def in_state(stack: Stack, state: State) -> AsyncIterator[Held]:
             held.ending = asyncio.create_task(_ask_end(stack, held.session_id))
         await _until_status(stack, held, state)
         yield held
+    except BaseException:
+        if held.session_id:  # or it would be in the way of what comes next
+            held.release()
+            await _ask_end(stack, held.session_id)
+        raise
     finally:
         held.release()
         if held.ending is not None:

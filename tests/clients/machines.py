@@ -27,7 +27,7 @@ STOP_S = 10.0
 
 
 class Machine:
-    """Worker, agent host and local stages on one machine of the network."""
+    """Worker and agent host on one machine of the network; speech comes from `home`'s engines."""
 
     def __init__(
         self, name: str, folder: Path, prefix: list[str], environment: Mapping[str, str]
@@ -38,7 +38,6 @@ class Machine:
         self.environment = {
             **environment,
             "RUN_DIR": str(folder / "run"),
-            "DATA_DIR": str(folder / "data"),
             "AGENT_HOST_NAME": name,
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -57,12 +56,6 @@ class Machine:
         self._running[name] = process
         return process
 
-    def start(self) -> None:
-        """Start all of it, without waiting."""
-        for stage in STAGES:
-            self.run(stage, "-m", f"agent.stages.local.{stage}_server")
-        self.start_agents()
-
     def start_agents(self) -> None:
         """Start the agent host and the worker."""
         self.run("agent-host", "-m", "agent.host")
@@ -71,9 +64,8 @@ class Machine:
 
     def until_ready(self) -> None:
         """Wait until it could run agents."""
-        for name in ("agent-host", *STAGES):
-            path = self.folder / "run" / f"{name}.sock"
-            eventually(path.is_socket, within_s=90, what=f"{self.name}: {name} listens")
+        path = self.folder / "run" / "agent-host.sock"
+        eventually(path.is_socket, within_s=90, what=f"{self.name}: the agent host listens")
 
     def kill_agents(self) -> None:
         """kill -9 of its host, its worker and every agent, as when its power fails."""
@@ -85,10 +77,13 @@ class Machine:
                     each.kill()
             process.wait(STOP_S)
 
-    def stop(self) -> None:
-        """End all of it."""
+    def ask_to_stop(self) -> None:
+        """Tell all of it to end."""
         for process in self._running.values():
             process.send_signal(signal.SIGINT)
+
+    def stop(self) -> None:
+        """Wait for the end of all of it, and end what does not."""
         for process in self._running.values():
             try:
                 process.wait(STOP_S)
@@ -119,6 +114,7 @@ class Deployment:
             "LIVEKIT_API_SECRET": SECRET,
             "PORT": str(self._port),
             "ALIAS_PORTS": "none",
+            "DATA_DIR": str(folder / "data"),
             **settings,
         }
         self._redis: subprocess.Popen[bytes] | None = None
@@ -132,18 +128,20 @@ class Deployment:
     def start(self) -> None:
         """Start everything, and wait until it works."""
         self._start_redis()
-        everyone = [self.home, *self.machines.values()]
-        indexing = [machine.run("index", "-m", "agent.knowledge", "index") for machine in everyone]
-        for process in indexing:
-            assert process.wait(60) == 0
+        assert self.home.run("index", "-m", "agent.knowledge", "index").wait(60) == 0
         webhook = f"{self.url}/api/livekit/webhook"
         rooms = ("-m", "devroom", "--host", self.network.address, "--port", str(self._rooms_port))
         self.home.run("devroom", *rooms, "--webhook-url", webhook)
         self.home.run("api", "-m", "orchestrator")
         schedule = str(self.home.folder / "beat-schedule")
         self.home.run("beat", *CELERY, "beat", "-s", schedule)
+        for stage in STAGES:
+            self.home.run(stage, "-m", f"agent.stages.local.{stage}_server")
         for machine in self.machines.values():
-            machine.start()
+            for stage in STAGES:
+                socket = f"run/{stage}.sock"
+                (machine.folder / socket).symlink_to(self.home.folder / socket)
+            machine.start_agents()
         for machine in self.machines.values():
             machine.until_ready()
         self.until_healthy()
@@ -161,7 +159,10 @@ class Deployment:
     def stop(self) -> None:
         """End all of it."""
         self.http.close()
-        for machine in (*self.machines.values(), self.home):
+        everyone = (*self.machines.values(), self.home)
+        for machine in everyone:
+            machine.ask_to_stop()
+        for machine in everyone:
             machine.stop()
         if self._redis is not None:
             self._redis.terminate()
