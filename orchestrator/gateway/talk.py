@@ -27,7 +27,7 @@ from agent.assistant import NoDocuments
 from agent.conversation import Conversation, Manner
 from agent.job import AgentState, Job, Source, Turn
 from agent.knowledge.errors import KnowledgeError, UnknownCollection
-from agent.knowledge.retrieval import KnowledgeBase
+from agent.knowledge.hybrid import open_knowledge
 from agent.knowledge.speculation import Retriever
 from agent.stages import build
 from agent.stages.build import Stages, build_stages
@@ -108,7 +108,7 @@ class Talk:
         self._detector_executor = detector_executor
         self._conversation: Conversation | None = None
         self._voice: ClientVoice | None = None
-        self._early: list[ToTalk] = []
+        self._typed_early: str | None = None
         self._turn_is_open = False
         self._hears = True
         self._model = ""
@@ -143,10 +143,7 @@ class Talk:
         """Do what the dialect wants done; once the conversation has started, if it has not yet."""
         conversation, voice = self._conversation, self._voice
         if conversation is None or voice is None:
-            if isinstance(effect, Hear | EndTurn):
-                self._hear(effect)
-            else:
-                self._early.append(effect)
+            self._do_early(effect)
             return
         match effect:
             case Hear() | EndTurn():
@@ -158,6 +155,26 @@ class Talk:
                 self._cut_off(conversation, voice, played_s)
             case PlayedAll():
                 voice.played_all()
+
+    def _do_early(self, effect: ToTalk) -> None:
+        """Nothing has started: what is heard waits, and so does what was typed last."""
+        match effect:
+            case Hear() | EndTurn():
+                self._hear(effect)
+            case TypeText(text):
+                self._forget_hearing()
+                self._typed_early = text
+            case CutOff():
+                self._forget_hearing()
+                self._typed_early = None
+            case PlayedAll():
+                """Nothing was."""
+
+    def _forget_hearing(self) -> None:
+        """What was heard of a turn that the client ends by itself is none."""
+        if self._door.manual_turns:
+            self._turn_is_open = False
+            self._hearing.forget()
 
     def audio_written(self) -> None:
         """A chunk of audio has left for the client."""
@@ -232,9 +249,8 @@ class Talk:
             self._begin_answer()
             conversation.open()
             self._speech = self._last_speech
-        early, self._early = self._early, []
-        for effect in early:
-            self.do(effect)
+        if self._typed_early is not None:
+            conversation.type(self._typed_early)
 
     async def _close(self) -> None:
         self._hearing.close()
@@ -346,10 +362,8 @@ class Talk:
         self._abandon(conversation)
 
     def _abandon(self, conversation: Conversation) -> None:
-        """What was heard of a turn that the client ends by itself is none."""
         if self._door.manual_turns and self._turn_is_open:
-            self._turn_is_open = False
-            self._hearing.forget()
+            self._forget_hearing()
             conversation.abandon_turn()
 
     def _own(self, work: Coroutine[None, None, None], name: str) -> None:
@@ -367,7 +381,7 @@ class Talk:
 
 def _open_knowledge(name: str, settings: Settings) -> Retriever:
     try:
-        return KnowledgeBase.open(settings.knowledge_index_dir, name)
+        return open_knowledge(settings, name)
     except UnknownCollection:
         _log.error("no such knowledge base", extra={"knowledge_base": name})
         return NoDocuments()
