@@ -51,8 +51,8 @@ class LocalSTT(stt.STT[Never]):
     """PocketSphinx, by way of the recogniser's server. English only.
 
     Only what the bundled voice detector takes for speech is recognised. A flush ends the
-    utterance at once and is always answered by a final transcript, an empty one if need be, so
-    that whoever committed the turn does not wait in vain.
+    utterance at once and is always answered by one final transcript of all that had none yet, an
+    empty one if need be, so that whoever committed the turn neither waits in vain nor misses words.
 
     Args:
         socket_path: where the server listens.
@@ -148,6 +148,9 @@ class _Stream(stt.RecognizeStream):
         self._unwindowed = bytearray()
         self._utterances: deque[_Utterance] = deque()
         """Oldest first; only the last may still be spoken."""
+        self._flushed = 0
+        """So many of the oldest are to have one final transcript together."""
+        self._held: list[Final] = []
         self._all_heard = asyncio.Event()
         self._all_heard.set()
 
@@ -175,6 +178,7 @@ class _Stream(stt.RecognizeStream):
                 events = self._gate.close()
                 if not events and not self._utterances:
                     self._emit(stt.SpeechEventType.FINAL_TRANSCRIPT, Final("", 0.0, 0.0))
+                self._flushed = len(self._utterances)
             await self._take(server, events)
         await self._take(server, self._gate.close())
         await self._all_heard.wait()
@@ -255,6 +259,11 @@ class _Stream(stt.RecognizeStream):
 
     def _finish(self, final: Final) -> None:
         utterance = self._utterances.popleft()
+        self._held.append(final)
+        self._flushed = max(0, self._flushed - 1)
+        if self._flushed:
+            return
+        final, self._held = _together(self._held), []
         ended_at = utterance.ended_at or time.time()
         spoke_until = ended_at - utterance.silence_s
         self._emit(stt.SpeechEventType.FINAL_TRANSCRIPT, final, speech_end_time=spoke_until)
@@ -279,6 +288,16 @@ class _Stream(stt.RecognizeStream):
         event = _event(kind, heard, self._stt.language)
         event.speech_end_time = speech_end_time
         self._event_ch.send_nowait(event)
+
+
+def _together(finals: list[Final]) -> Final:
+    """One transcript of several utterances; as sure as its least sure part that has words."""
+    spoken = [final for final in finals if final.text]
+    return Final(
+        " ".join(final.text for final in spoken),
+        min((final.confidence for final in spoken), default=0.0),
+        sum(final.audio_s for final in finals),
+    )
 
 
 def _event(

@@ -94,6 +94,21 @@ async def test_a_flush_ends_the_utterance_at_once(machine: AgentSettings) -> Non
 
 
 @pytest.mark.usefixtures("recognizer")
+async def test_a_flush_is_answered_by_all_that_was_said_before(machine: AgentSettings) -> None:
+    """Catches a turn that is committed with its first sentence only, and a next turn with the rest.
+
+    A recording is handed over faster than it is recognised, so both utterances wait.
+    """
+    async with make(machine).stream(conn_options=ONCE) as stream:
+        for frame in frames(speech("go-forward") + SILENCE * 2 + speech("go-forward")):
+            stream.push_frame(frame)
+        stream.flush()
+        async with asyncio.timeout(20):
+            first = await anext(e async for e in stream if e.type == Kind.FINAL_TRANSCRIPT)
+    assert first.alternatives[0].text.split().count("forward") == 2
+
+
+@pytest.mark.usefixtures("recognizer")
 async def test_recognises_a_whole_recording(machine: AgentSettings) -> None:
     """Catches `recognize`, which a fallback adapter uses, differing from the stream."""
     [frame] = [rtc.AudioFrame(pcm := speech("go-forward"), 16_000, 1, len(pcm) // 2)]
