@@ -83,7 +83,7 @@ async def without_space() -> AsyncIterator[dict[str, Any]]:
         stack = Stack(Path(folder), environment={"LOG_DIR": str(logs), "LOG_LEVEL": "DEBUG"})
         await asyncio.to_thread(stack.start)
         try:
-            full = outages.no_space(logs)
+            full = outages.no_space(logs, QUICK_S)
             yield asdict(await outages.endure(stack, "no space for logs", full))
         finally:
             await asyncio.to_thread(stack.stop)

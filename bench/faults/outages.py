@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -150,11 +151,13 @@ def small_disk() -> Iterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def no_space(folder: Path) -> AsyncIterator[None]:
-    """All the space on the file system of a folder is taken, to the last byte."""
+async def no_space(folder: Path, seconds: float) -> AsyncIterator[None]:
+    """All the space on the file system of a folder is taken."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(os.urandom(512))
+    assert shutil.disk_usage(folder).free == 0
     yield
+    await asyncio.sleep(seconds)
     filler.unlink()

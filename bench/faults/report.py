@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.clients.faults import CLEAN_S
+from tests.clients.faults import ASK_AGAIN_S, CLEAN_S, State, Victim
 
 HEAD = """\
 # Faults
@@ -12,11 +12,15 @@ HEAD = """\
 Made by `make faults`: real processes killed with -9, stopped or starved, while a session is in a
 given state; what follows is seen by a client over REST and in the room. After each the session is
 ended, and processes, rooms and keys in Redis are looked for: what is there still {clean_s:.0f} s
-later is named.
+later is named, {left} of {faults} left anything.
 
 Times run from the kill until the user's question is answered (queued, spawning, ready, active) or
-until the session is over (ending). They hold the question itself, some half a second, and what the
-machine did besides: its load average was {load} on two cores.
+until the session is over (ending). They hold the question itself, which takes a tenth of a second
+and is asked again after {again_s:g} s, and what the machine did besides: its load average was
+{load} on two cores. A session that is ending is held there by an agent that hangs, so that it has
+to be killed.
+
+A clock that is set forward or back is an injected one: `tests/unit/orchestrator/test_clock.py`.
 """
 
 
@@ -33,11 +37,16 @@ def write(kind: str, row: dict[str, Any], results: Path) -> None:
 
 def page(kept: dict[str, Any]) -> str:
     """The whole page."""
-    loads = [row["load_average"][0] for rows in kept.values() for row in rows]
-    load = f"{min(loads):.0f} to {max(loads):.0f}"
-    return (
-        HEAD.format(load=load, clean_s=CLEAN_S) + _kills(kept["kills"]) + _outages(kept["outages"])
+    rows = [row for kind in kept.values() for row in kind]
+    loads = [row["load_average"][0] for row in rows]
+    head = HEAD.format(
+        clean_s=CLEAN_S,
+        again_s=ASK_AGAIN_S,
+        load=f"{min(loads):.0f} to {max(loads):.0f}",
+        left=sum(bool(row["left"]) for row in rows) or "none",
+        faults=len(rows),
     )
+    return head + _kills(kept["kills"]) + _outages(kept["outages"])
 
 
 def _name(kind: str) -> Any:
@@ -47,13 +56,13 @@ def _name(kind: str) -> Any:
 
 
 def _kills(rows: list[dict[str, Any]]) -> str:
-    states = list(dict.fromkeys(row["state"] for row in rows))
+    victims = [victim for victim in Victim if any(row["victim"] == victim for row in rows)]
     by_cell = {(row["victim"], row["state"]): row for row in rows}
-    lines = ["", "## Killed", "", _line(["killed while the session is", *states])]
-    lines.append(_line(["---"] * (len(states) + 1)))
+    lines = ["", "## Killed", "", _line(["killed while the session is", *State])]
+    lines.append(_line(["---"] * (len(State) + 1)))
     lines += [
-        _line([victim, *(_cell(by_cell.get((victim, state))) for state in states)])
-        for victim in dict.fromkeys(row["victim"] for row in rows)
+        _line([victim, *(_cell(by_cell.get((victim, state))) for state in State)])
+        for victim in victims
     ]
     return "\n".join(lines) + "\n"
 
