@@ -43,7 +43,7 @@ from agent.job import (
     UserLeft,
 )
 from agent.knowledge.errors import KnowledgeError, UnknownCollection
-from agent.knowledge.retrieval import KnowledgeBase
+from agent.knowledge.hybrid import open_knowledge
 from agent.knowledge.speculation import Retriever
 from agent.lease import Leases, Pulse
 from agent.load import Load
@@ -207,7 +207,7 @@ class RoomAgent:
     def _open_knowledge(self) -> Retriever:
         name = self._job.knowledge_base
         try:
-            return KnowledgeBase.open(self._settings.knowledge_index_dir, name)
+            return open_knowledge(self._settings, name)
         except UnknownCollection:
             _log.error("no such knowledge base", extra={"knowledge_base": name})
             return NoDocuments()

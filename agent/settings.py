@@ -59,6 +59,12 @@ class AgentSettings(BaseSettings):
     knowledge_dir: Path = PROJECT_ROOT / "documents"
     """Each folder in it is a collection of that name; files beside them are in `default`."""
     knowledge_base: str = "default"
+    embedding_base_url: str | None = None
+    """Of a service with OpenAI's `POST /embeddings`; with this or a key, vectors are used."""
+    embedding_api_key: SecretStr | None = None
+    embedding_model: str = "text-embedding-3-small"
+    embedding_dimensions: Annotated[int, Field(ge=8, le=8192)] | None = None
+    embedding_similarity: Annotated[float, Field(gt=0, lt=1)] = 0.45
 
     # stages: `auto` takes the first provider whose key is set, else the local one
     stt_provider: str = "auto"

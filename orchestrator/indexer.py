@@ -17,6 +17,7 @@ from typing import Any
 import redis
 from celery.signals import setup_logging, worker_init
 
+from agent.knowledge.embeddings import make_embedder
 from agent.knowledge.errors import KnowledgeError
 from agent.knowledge.index import CollectionReport, index_changes
 from agent.settings import PROJECT_ROOT
@@ -69,6 +70,7 @@ def update_indexes(settings: Settings, board: Board) -> bool:
         settings.knowledge_dir,
         settings.knowledge_index_dir,
         uploads=settings.uploads_dir,
+        embedder=make_embedder(settings),
         tell=board.tell,
     ):
         match outcome:

@@ -14,6 +14,7 @@ Errors:
         NotUploaded             it did not come over the API
         DocumentTooLarge        for its kind
         LibraryFull             no room for a further document
+        EmbeddingFailed         the embedding service gave no vectors
         IndexUnavailable        the index cannot be read or written now; trying again can help
 """
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from agent.knowledge.embeddings import make_embedder
 from agent.knowledge.errors import KnowledgeError
 from agent.knowledge.index import (
     CollectionReport,
@@ -49,11 +50,14 @@ def index_command(directory: Path | None, settings: AgentSettings) -> int:
 
 def _outcomes(directory: Path | None, settings: AgentSettings, tell: Tell) -> Iterator[Outcome]:
     index_dir, uploads = settings.knowledge_index_dir, settings.uploads_dir
+    embedder = make_embedder(settings)
     if directory is not None:
-        return index_directory(directory, index_dir, uploads=uploads, tell=tell)
+        return index_directory(directory, index_dir, uploads=uploads, embedder=embedder, tell=tell)
     if not settings.knowledge_dir.is_dir():
         raise NotADirectoryError(f"no directory {settings.knowledge_dir}")
-    return index_changes(settings.knowledge_dir, index_dir, uploads=uploads, tell=tell)
+    return index_changes(
+        settings.knowledge_dir, index_dir, uploads=uploads, embedder=embedder, tell=tell
+    )
 
 
 class Bar:

@@ -60,6 +60,13 @@ class LibraryFull(KnowledgeError):
     code = "library_full"
 
 
+class EmbeddingFailed(KnowledgeError):
+    """The embedding service gave no vectors; the message says why, without what was sent."""
+
+    code = "embedding_failed"
+    retryable = True
+
+
 class IndexUnavailable(KnowledgeError):
     """SQLite could not read or write the index: locked for too long, no space, damaged."""
 

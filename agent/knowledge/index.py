@@ -7,11 +7,12 @@ known is not parsed. Each collection has a home, the directory that it was index
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.knowledge import nearness, store
-from agent.knowledge.errors import KnowledgeError
+from agent.knowledge.errors import EmbeddingFailed, KnowledgeError
 from agent.knowledge.parser_process import ParserProcess
 from agent.knowledge.passages import Passage, passages
 from agent.knowledge.rarity import common_stems
@@ -25,6 +26,9 @@ from agent.knowledge.sources import (
 )
 from agent.knowledge.store import SENTENCE_MARK
 from agent.knowledge.words import Stemmer
+
+if TYPE_CHECKING:
+    from agent.knowledge.vectors import Embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,12 @@ class _Known:
 
 
 def index_directory(
-    directory: Path, index_dir: Path, *, uploads: Path | None = None, tell: Tell | None = None
+    directory: Path,
+    index_dir: Path,
+    *,
+    uploads: Path | None = None,
+    embedder: "Embedder | None" = None,
+    tell: Tell | None = None,
 ) -> Iterator[Outcome]:
     """Index all collections in `directory`, which becomes their home, and those of `uploads`.
 
@@ -89,13 +98,17 @@ def index_directory(
     yield from problems
     homes = _homes(index_dir)
     at_home_here = {name for name, home in homes.items() if home == directory}
-    yield from _index(
-        dict.fromkeys(names | at_home_here, directory), index_dir, uploads=uploads, tell=tell
-    )
+    every = dict.fromkeys(names | at_home_here, directory)
+    yield from _index(every, index_dir, uploads, embedder, tell)
 
 
 def index_changes(
-    directory: Path, index_dir: Path, *, uploads: Path, tell: Tell | None = None
+    directory: Path,
+    index_dir: Path,
+    *,
+    uploads: Path,
+    embedder: "Embedder | None" = None,
+    tell: Tell | None = None,
 ) -> Iterator[Outcome]:
     """The same for every collection, each from its home; `directory` is that of new ones."""
     directory = directory.resolve()
@@ -104,14 +117,18 @@ def index_changes(
     every = dict.fromkeys(names, directory) | {
         name: home if home.is_dir() else directory for name, home in homes.items()
     }
-    yield from _index(every, index_dir, uploads=uploads, tell=tell)
+    yield from _index(every, index_dir, uploads, embedder, tell)
 
 
 def _index(
-    homes: Mapping[str, Path], index_dir: Path, *, uploads: Path | None, tell: Tell | None
+    homes: Mapping[str, Path],
+    index_dir: Path,
+    uploads: Path | None,
+    embedder: "Embedder | None",
+    tell: Tell | None,
 ) -> Iterator[Outcome]:
     with ParserProcess() as parser:
-        indexer = _Indexer(index_dir, parser, tell or (lambda _: None))
+        indexer = _Indexer(index_dir, parser, embedder, tell or (lambda _: None))
         for name, home in sorted(homes.items()):
             try:
                 yield indexer.update(name, home, collection_sources(home, uploads, name))
@@ -133,8 +150,11 @@ def _homes(index_dir: Path) -> dict[str, Path]:
 class _Indexer:
     """Updates one index after the other."""
 
-    def __init__(self, index_dir: Path, parser: ParserProcess, tell: Tell) -> None:
+    def __init__(
+        self, index_dir: Path, parser: ParserProcess, embedder: "Embedder | None", tell: Tell
+    ) -> None:
         self._index_dir = index_dir
+        self._embedder = embedder
         self._parser = parser
         self._tell = tell
         self._stemmer = Stemmer()
@@ -157,13 +177,27 @@ class _Indexer:
             now = _known(db)
             if _contents(now) != _contents(known):
                 _collect_stems(db)
+            unembedded = self._embed(db)
             (total,) = db.execute("SELECT count(*) FROM passages").fetchone()
             _note_collection(db, home, total)
             if not sources.documents and not (home / name).is_dir():
                 store.drop(db)
             if changed:
                 self._tell(Progress(name, len(changed), len(changed), ""))
-        return _report(name, known, now, total, sources)
+        report = _report(name, known, now, total, sources)
+        return replace(report, problems=(*report.problems, *unembedded))
+
+    def _embed(self, db: sqlite3.Connection) -> tuple[Problem, ...]:
+        """Make the vectors that are missing; without them words alone find a passage."""
+        if self._embedder is None:
+            return ()
+        from agent.knowledge.vectors import embed_passages
+
+        try:
+            embed_passages(db, self._embedder)
+        except EmbeddingFailed as error:
+            return (Problem("vectors of passages", str(error)),)
+        return ()
 
     def _update(
         self, db: sqlite3.Connection, filename: str, file: SourceFile, known: _Known | None
@@ -262,6 +296,7 @@ def _remove(db: sqlite3.Connection, filename: str) -> None:
         "SELECT passages.id FROM passages JOIN documents ON documents.id = document"
         " WHERE filename = ?"
     )
+    db.execute(f"DELETE FROM vectors WHERE passage IN ({its_passages})", (filename,))  # noqa: S608 — constant
     db.execute(f"DELETE FROM stems WHERE rowid IN ({its_passages})", (filename,))  # noqa: S608 — constant
     db.execute(f"DELETE FROM passages WHERE id IN ({its_passages})", (filename,))  # noqa: S608 — constant
     db.execute(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from agent.job import Source
 from agent.knowledge import store
@@ -15,6 +15,9 @@ from agent.knowledge.errors import IndexUnavailable, KnowledgeError
 from agent.knowledge.passages import Passage
 from agent.knowledge.query import QueryWord
 from agent.knowledge.search import ANSWERABLE_SCORE, Search
+
+if TYPE_CHECKING:
+    from agent.knowledge.vectors import Vectors, VectorSearch
 
 PREVIEW_CHARACTERS = 200
 
@@ -108,6 +111,27 @@ class KnowledgeBase:
             self._executor, lambda: self.search(query, context, limit=limit)
         )
 
+    async def nearest(
+        self, vector: "Vectors", model: str, *, limit: int
+    ) -> tuple[tuple[Passage, float], ...]:
+        """The passages nearest to a vector of `model`, with their cosines, best first."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._nearest, vector, model, limit)
+
+    def _nearest(
+        self, vector: "Vectors", model: str, limit: int
+    ) -> tuple[tuple[Passage, float], ...]:
+        # imported here: numpy is needed only where there are vectors
+        from agent.knowledge.vectors import VectorSearch
+
+        reader = self._reader()
+        if reader.vectors is None:
+            reader.vectors = VectorSearch(reader.connection)
+        try:
+            return reader.vectors(vector, model, limit)
+        except sqlite3.Error as error:
+            raise IndexUnavailable(f"cannot search {self._name}: {error}") from error
+
     def texts(self) -> Iterator[str]:
         """All that the documents say, piece by piece: each title, each heading, each passage."""
         connection = self._reader().connection
@@ -145,12 +169,13 @@ class KnowledgeBase:
         return reader
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reader:
     """What one thread searches with."""
 
     connection: sqlite3.Connection
     search: Search
+    vectors: "VectorSearch | None" = None
 
 
 def collections(index_dir: Path) -> tuple[str, ...]:

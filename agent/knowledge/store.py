@@ -10,6 +10,7 @@
     common_stems    stem → its share of all words of its language, where it is not rare
     letters     roots and groups of three letters → the stems in use that have them; finds the
                 stems that are near to a word of a query
+    vectors     of passages, where an embedding service is set: float32, all of one model
 
 Write-ahead logging and one transaction an update: a reader sees the index before or after it,
 never between. The folder must be on a local disk.
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName, UnknownCollection
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raise it with any change of tables, stems, or passages: older indexes are then built anew."""
 
 SENTENCE_MARK = " . "
@@ -63,6 +64,11 @@ CREATE TABLE document_stems (
     PRIMARY KEY (document, stem)
 ) WITHOUT ROWID;
 CREATE TABLE common_stems (stem TEXT PRIMARY KEY, share REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE vectors (
+    passage INTEGER PRIMARY KEY REFERENCES passages(id),
+    model TEXT NOT NULL,
+    vector BLOB NOT NULL
+);
 CREATE TABLE letters (
     letters TEXT NOT NULL,
     stem TEXT NOT NULL,
@@ -70,8 +76,8 @@ CREATE TABLE letters (
 ) WITHOUT ROWID;
 """
 _TABLES = (
-    "collection", "passages", "document_stems", "documents", "stem_counts", "common_stems",
-    "stem_vocabulary", "stems", "letters",
+    "collection", "vectors", "passages", "document_stems", "documents", "stem_counts",
+    "common_stems", "stem_vocabulary", "stems", "letters",
 )  # fmt: skip
 
 
