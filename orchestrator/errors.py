@@ -16,6 +16,7 @@ OrchestratorError
         CapacityFull        429
         Unavailable         503; a retry can help
             StoreUnavailable
+            BooksUnchecked
             DispatchFailed
             RoomsUnavailable
         StorageFull         507
@@ -139,6 +140,15 @@ class StoreUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The session store is not reachable.", retry_after_s=2)
+
+
+class BooksUnchecked(Unavailable):
+    """Redis has just come back, and what it holds is being compared with what runs."""
+
+    code = "redis_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The session store is being checked.", retry_after_s=1)
 
 
 class DispatchFailed(Unavailable):

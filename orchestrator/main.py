@@ -48,6 +48,7 @@ from orchestrator.policy import make_policy
 from orchestrator.redis_client import make_redis
 from orchestrator.rooms import RoomServer, WebhookDoor
 from orchestrator.security.rate_limit import RateLimit
+from orchestrator.sessions.books import Books
 from orchestrator.sessions.lifecycle import Lifecycle
 from orchestrator.sessions.redis_store import RedisSessionStore
 from orchestrator.sessions.reports import BLOCK_MS, ReportReader
@@ -124,9 +125,12 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         stack.callback(dispatch.close)
         indexers = Indexers(make_celery(settings))
         stack.callback(indexers.close)
+        store = RedisSessionStore(redis, record_ttl_s=settings.record_ttl_seconds)
+        hosts = Hosts(redis)
+        books = Books(redis, store, hosts, dispatch)
         leases = Leases(redis, ttl_s=settings.agent_lease_seconds)
         lifecycle = Lifecycle(
-            RedisSessionStore(redis, record_ttl_s=settings.record_ttl_seconds),
+            store,
             rooms,
             dispatch,
             leases,
@@ -135,7 +139,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             observer=metrics,
         )
         stack.push_async_callback(_finish, lifecycle)
-        probes = Probes(redis, rooms, Supervisord(settings.run_dir))
+        probes = Probes(redis, rooms, Supervisord(settings.run_dir), books)
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         reader = ReportReader(reading_redis, lifecycle.report, name=name)
         for work in (probes.run(), reader.run()):
@@ -146,7 +150,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             settings=settings,
             lifecycle=lifecycle,
             deployment=Deployment(redis),
-            operations=Operations(Hosts(redis), leases, dispatch),
+            books=books,
+            operations=Operations(hosts, leases, dispatch),
             probes=probes,
             metrics=metrics,
             start_limit=limit("starts", settings.session_starts_per_minute),

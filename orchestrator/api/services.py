@@ -11,9 +11,10 @@ from orchestrator.documents import Documents
 from orchestrator.monitoring.health import StageConditions
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes
-from orchestrator.rooms import WebhookDoor
 from orchestrator.operations import Operations
+from orchestrator.rooms import WebhookDoor
 from orchestrator.security.rate_limit import RateLimit
+from orchestrator.sessions.books import Books
 from orchestrator.sessions.lifecycle import Lifecycle
 from orchestrator.settings import Settings
 
@@ -25,6 +26,7 @@ class Services:
     settings: Settings
     lifecycle: Lifecycle
     deployment: Deployment
+    books: Books
     operations: Operations
     probes: Probes
     metrics: Metrics

@@ -16,11 +16,14 @@ from orchestrator.api.schemas import (
     TokenRequest,
 )
 from orchestrator.api.services import Provided, Services
-from orchestrator.errors import RoomsUnavailable, SessionNotFound
+from orchestrator.errors import BooksUnchecked, RoomsUnavailable, SessionNotFound
 from orchestrator.rooms import user_token
 from orchestrator.security.api_keys import check_api_key
 from orchestrator.sessions.opening import Wishes, open_session
 from orchestrator.sessions.session import Session, is_session_id
+
+BOOKS_WAIT_S = 2.5
+"""Just after a restart of Redis: longer than hosts take to tell of themselves."""
 
 
 def _authorized(request: Request, services: Provided) -> None:
@@ -95,6 +98,16 @@ async def token_for_starter_apps(
     )
 
 
+async def _admit(session: Session, services: Services) -> None:
+    limit = services.settings.max_concurrent_sessions
+    try:
+        await services.lifecycle.start(session, limit=limit)
+    except BooksUnchecked:
+        if not await services.books.wait(BOOKS_WAIT_S):
+            raise
+        await services.lifecycle.start(session, limit=limit)
+
+
 async def _start(
     request: Request, services: Services, wishes: Wishes
 ) -> tuple[Session, str, str | None]:
@@ -114,6 +127,6 @@ async def _start(
         name=session.user_name,
         deployment=deployment,
     )
-    await services.lifecycle.start(session, limit=settings.max_concurrent_sessions)
+    await _admit(session, services)
     services.metrics.start.observe(time.perf_counter() - began)
     return session, token, warning

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from agent.settings import AgentSettings
 from agent.stages.choice import choose
 from agent.stages.errors import StageUnavailable
-from orchestrator.errors import RoomsUnavailable
+from orchestrator.errors import RoomsUnavailable, StoreUnavailable
 from orchestrator.monitoring.health import Condition, StageConditions, Vitals
 from orchestrator.monitoring.heartbeat import living_workers
 from orchestrator.monitoring.supervisord import FailingPrograms, Supervisord
@@ -35,13 +35,23 @@ class RoomProbe(Protocol):
         """Raises `RoomsUnavailable`."""
 
 
+class BooksProbe(Protocol):
+    """How Redis is asked whether what it holds is right, just after it came back."""
+
+    async def check(self) -> bool:
+        """Whether sessions are admitted. Raises `StoreUnavailable`."""
+
+
 class Probes:
     """Keeps `vitals` up to date while it runs."""
 
-    def __init__(self, redis: Redis, rooms: RoomProbe, supervisord: Supervisord) -> None:
+    def __init__(
+        self, redis: Redis, rooms: RoomProbe, supervisord: Supervisord, books: BooksProbe
+    ) -> None:
         self.vitals = Vitals()
         self._redis = redis
         self._rooms = rooms
+        self._books = books
         self._supervisord = supervisord
         self._failing = FailingPrograms()
 
@@ -68,8 +78,9 @@ class Probes:
         try:
             async with asyncio.timeout(REDIS_TIMEOUT_S):
                 workers = await living_workers(self._redis)
-            self.vitals = replace(self.vitals, redis=True, workers=workers)
-        except (RedisError, TimeoutError):
+                admits = await self._books.check()
+            self.vitals = replace(self.vitals, redis=admits, workers=workers)
+        except (RedisError, StoreUnavailable, TimeoutError):
             self.vitals = replace(self.vitals, redis=False, workers=0)
 
     async def _look_at_rooms(self) -> None:

@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 
 from agent.job import TURNS_CODEC
 from agent.lease import Leases
-from orchestrator.errors import CapacityFull, SessionNotFound, StoreUnavailable
+from orchestrator.errors import BooksUnchecked, CapacityFull, SessionNotFound, StoreUnavailable
+from orchestrator.sessions.books import BOOKS
 from orchestrator.sessions.decisions import Decision
 from orchestrator.sessions.session import SESSION_CODEC, Session
 from orchestrator.sessions.store import Decide
@@ -28,10 +29,14 @@ from orchestrator.sessions.store import Decide
 SLOTS = "majlis:slots"
 DOORS = "majlis:doors"
 CAPACITY_RETRY_S = 5
+BOOKS_UNCHECKED = -1
+"""What the script answers while the books are not known to be right (`sessions.books`)."""
 MAX_ATTEMPTS = 50
 """At a change that others keep overtaking; each attempt means that one of theirs succeeded."""
 
 _CREATE = """
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if redis.call('GET', KEYS[4]) ~= run then return -1 end
 local taken = redis.call('ZCARD', KEYS[2]) + redis.call('ZCOUNT', KEYS[3], ARGV[3], '+inf')
 if taken >= tonumber(ARGV[2]) then return 0 end
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
@@ -70,12 +75,14 @@ class RedisSessionStore:
     async def create(self, session: Session, *, limit: int) -> None:
         async with _translated():
             created = await self._create(
-                keys=[self.key(session.session_id), SLOTS, DOORS],
+                keys=[self.key(session.session_id), SLOTS, DOORS, BOOKS],
                 args=[
                     *(session.session_id, limit, session.created_at),
                     *(_record(session), TURNS_CODEC.dump_json(session.turns)),
                 ],
             )
+        if created == BOOKS_UNCHECKED:
+            raise BooksUnchecked
         if not created:
             raise CapacityFull("All capacity is in use.", retry_after_s=CAPACITY_RETRY_S)
 

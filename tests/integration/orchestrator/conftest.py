@@ -10,6 +10,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from orchestrator.sessions.books import BOOKS
 from tests.integration.orchestrator.fake_host import FakeHost
 from tests.integration.orchestrator.processes import Deployment, RedisServer
 
@@ -27,9 +28,10 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture
 async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
-    """An empty database."""
+    """An empty database, whose books are right."""
     client = Redis.from_url(redis_server.url, decode_responses=True)
     await client.flushdb()
+    await client.set(BOOKS, (await client.info("server"))["run_id"])
     yield client
     await client.aclose()
 
