@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
+from agent.knowledge import KnowledgeBase, KnowledgeError
 from agent.settings import AgentSettings
 from agent.stages.local import fork_server
 from agent.stages.local.collection_model import MODEL_NAME, models_dir, read_pronunciations
@@ -23,13 +24,13 @@ from agent.stages.local.messages import (
     Partial,
     Refused,
 )
-from agent.stages.local.sphinx import RecognitionError, Recognizer
+from agent.stages.local.sphinx import RecognitionError, Recognizer, Telling
 from agent.stages.local.wire import WireError
 
 MAX_UTTERANCE_S = 60.0
 """Audio of an utterance beyond this is not heard."""
 MAX_COLLECTIONS = 8
-"""Collections with a vocabulary of their own; each takes about 20 MiB of the parent."""
+"""Collections with a vocabulary of their own; each takes about 40 MiB of the parent."""
 
 _PARTIAL_EVERY_S = 0.25
 _BYTES_PER_S = RECOGNIZER_RATE_HZ * 2
@@ -43,6 +44,7 @@ class Collections:
 
     recognizer: Recognizer
     directory: Path
+    index_dir: Path
     loaded: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Modification time (ns) and size of what was last tried, by collection."""
     usable: set[str] = field(default_factory=set)
@@ -61,6 +63,27 @@ class Collections:
                 logger.warning("majlis recognizer: a collection's model cannot be read")
                 continue
             self.usable.add(name)
+
+    def use(self, name: str) -> str:
+        """Have the recogniser expect a collection; its name, empty if there is none such."""
+        used = name if name in self.usable else ""
+        self.recognizer.use(used, self._telling(used) if used else None)
+        return used
+
+    def _telling(self, name: str) -> Telling | None:
+        try:
+            knowledge = KnowledgeBase.open(self.index_dir, name)
+        except KnowledgeError:
+            return None
+
+        def best_score(text: str) -> float:
+            try:
+                hits = knowledge.search(text, limit=1).hits
+            except KnowledgeError:
+                return 0.0
+            return hits[0].score if hits else 0.0
+
+        return best_score
 
     def _full(self, name: str) -> bool:
         return name not in self.loaded and len(self.loaded) >= MAX_COLLECTIONS
@@ -126,9 +149,7 @@ def _converse(
             case Open(collection=collection):
                 if utterance is not None:
                     raise WireError("opened within an utterance")
-                used = collection if collection in collections.usable else ""
-                recognizer.use(used)
-                connection.send(Opened(used))
+                connection.send(Opened(collections.use(collection)))
             case Audio(pcm=pcm):
                 if utterance is None:
                     utterance = Utterance(recognizer, lambda text: connection.send(Partial(text)))
@@ -142,7 +163,9 @@ def _converse(
 
 def service(settings: AgentSettings) -> fork_server.Service:
     """The recogniser of this machine, its models loaded."""
-    collections = Collections(Recognizer(), models_dir(settings.data_dir))
+    collections = Collections(
+        Recognizer(), models_dir(settings.data_dir), settings.knowledge_index_dir
+    )
     collections.refresh()
     _warm(collections)
     return fork_server.Service(

@@ -14,7 +14,7 @@ from agent.stages.local.collection_model import (
     read_pronunciations,
 )
 from agent.stages.local.pronouncer import to_arpabet
-from agent.stages.local.sphinx import NOTHING, Heard, better
+from agent.stages.local.sphinx import NOTHING, Heard, believed
 from agent.stages.local.spoken_questions import imagine
 from agent.stages.local.spoken_words import say_number, sentences
 
@@ -139,8 +139,18 @@ def test_phonemes_become_phones(ipa: list[str], phones: str | None) -> None:
 def test_general_speech_has_the_benefit_of_the_doubt() -> None:
     """Catches a collection that bends what has nothing to do with it."""
     general = Heard("go forward", 0.5, -9_000)
-    assert better(general) is general
-    assert better(general, NOTHING) is general
-    assert better(general, Heard("good for", 0.5, -8_900)) is general
-    assert better(general, own := Heard("gift card", 0.5, -7_000)) is own
+    assert believed(general, []) is general
+    assert believed(general, [NOTHING]) is general
+    assert believed(general, [Heard("good for", 0.5, -8_900), NOTHING]) is general
+    assert believed(general, [own := Heard("gift card", 0.5, -7_000)]) is own
     assert not math.isfinite(NOTHING.score)
+
+
+def test_the_documents_judge_between_two_decodings() -> None:
+    """Catches a decoding that makes no sense and scores a little better than one that does."""
+    general = Heard("long is enough", 0.5, -9_000)
+    sense, nonsense = Heard("lost my card", 0.5, -7_100), Heard("last my cart", 0.5, -7_000)
+    told = {sense.text: 0.8, nonsense.text: 0.3, general.text: 0.9}
+    assert believed(general, [nonsense, sense], told.__getitem__) is sense
+    assert believed(general, [nonsense, sense]) is nonsense
+    assert believed(general, [nonsense, NOTHING], told.__getitem__) is nonsense
