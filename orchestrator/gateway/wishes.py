@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.job import Job
 from agent.settings import BCP47
@@ -21,33 +21,26 @@ _ID_BYTES = 16
 _ID = re.compile(r"[A-Za-z0-9_-]{8,128}")
 
 
-def _none_if_empty(value: object) -> object:
-    return value or None
-
-
-Optional = BeforeValidator(_none_if_empty)
-
-
 class Wishes(BaseModel):
     """The parameters of the URL. Unknown ones are ignored, empty ones are not there."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    session_id: Annotated[str | None, Optional] = None
-    language: Annotated[BCP47 | None, Optional] = None
-    voice_id: Annotated[Name | None, Optional] = None
-    knowledge_base: Annotated[Collection | None, Optional] = None
-    opening_line: Annotated[Line | None, Optional] = None
-    token: Annotated[str | None, Optional] = Field(default=None, repr=False)
-    audio_format: Annotated[OutputFormat | None, Optional] = None
-    sample_rate: Annotated[int | None, Optional, Field(ge=8_000, le=48_000)] = None
-    pacing: Annotated[Literal["none", "realtime"] | None, Optional] = None
+    session_id: str | None = None
+    language: BCP47 | None = None
+    voice_id: Name | None = None
+    knowledge_base: Collection | None = None
+    opening_line: Line | None = None
+    token: str | None = Field(default=None, repr=False)
+    audio_format: OutputFormat | None = None
+    sample_rate: Annotated[int, Field(ge=8_000, le=48_000)] | None = None
+    pacing: Literal["none", "realtime"] | None = None
 
 
 def read_wishes(query: Mapping[str, str], door: Door) -> Wishes:
     """Raises `InvalidField`, which names the parameter."""
     try:
-        wishes = Wishes.model_validate(dict(query))
+        wishes = Wishes.model_validate({name: value for name, value in query.items() if value})
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidField(f"{first['loc'][0]}: {first['msg']}") from None
