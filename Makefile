@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn faults image-check index eval-rag requirements drain resume clean
+.PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn bench-gateway faults soak image-check index eval-rag requirements drain resume clean
 
 run: $(VENV)/.run page
 	@exec $(BIN)/python run.py
@@ -60,6 +60,19 @@ bench-start: $(VENV)/.dev
 # A part of it: make bench-spawn SPAWN="--only joining ending --sessions 10"; few of all: --quick
 bench-spawn: $(VENV)/.dev
 	$(BIN)/python -m bench.spawn --keep $(SPAWN)
+
+# Beside Pipecat, which gets an environment of its own; some of it: GATEWAY="--only turns --quick"
+bench-gateway: $(VENV)/.dev .venv-pipecat/.installed
+	BENCH_PIPECAT_PYTHON=.venv-pipecat/bin/python $(BIN)/python -m bench.gateway --keep $(GATEWAY)
+
+.venv-pipecat/.installed: bench/gateway/requirements-pipecat.txt
+	$(PYTHON) -m venv .venv-pipecat
+	.venv-pipecat/bin/pip install -q -r $<
+	@touch $@
+
+# An hour of conversations: nothing may grow. Shorter: make soak SOAK="--seconds 600"
+soak: $(VENV)/.dev
+	$(BIN)/python -m bench.gateway.soak $(SOAK)
 
 # Every part killed in every state of a session: some twenty minutes. Some of it:
 # make faults FAULTS="--victims API worker --states active"

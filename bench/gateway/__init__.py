@@ -1,0 +1,1 @@
+"""What the WebSocket doors cost, beside a bare echo server and Pipecat on the same work."""
