@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from livekit import rtc
 from livekit.agents import Agent, FlushSentinel, ModelSettings, StopResponse, llm
@@ -16,11 +16,14 @@ from agent.knowledge.errors import KnowledgeError
 from agent.knowledge.follow_up import context_of
 from agent.knowledge.retrieval import Retrieval
 from agent.knowledge.speculation import Retriever, Speculation
+from agent.memory import Memory
 from agent.narration import Narration, narrate
 
 CITE_TIMEOUT_S = 0.5
 """How long an answer's first sound waits for its sources to be sent."""
 _REMEMBERED_QUESTIONS = 16
+_SURE_CONFIDENCE = 0.5
+"""A recogniser that is less confident than this in a transcript may have misheard."""
 _LOOKED_BACK = 6
 """Turns of the user among which a question may find what it refers to."""
 
@@ -60,10 +63,12 @@ class Assistant(Agent):
         chat_ctx: llm.ChatContext,
         retriever: Retriever,
         cite: Cite,
+        memory: Memory | None = None,
         new_narration: NewNarration | None = None,
     ) -> None:
         super().__init__(instructions=instructions, chat_ctx=chat_ctx)
         self._new_narration = new_narration
+        self._memory = memory
         self.speculation = Speculation(retriever)
         """Looks questions up, also while they are still being said."""
         self._cite = cite
@@ -105,8 +110,12 @@ class Assistant(Agent):
         """
         question = _last_question(chat_ctx)
         if question is not None:
-            retrieval = await self._retrieve(chat_ctx, question)
+            retrieval = replace(
+                await self._retrieve(chat_ctx, question), unsure=_may_be_misheard(question)
+            )
             self._remember(question.id, retrieval.sources)
+            if self._memory is not None:
+                chat_ctx = self._memory.shown(chat_ctx)
             chat_ctx = _with_passages(chat_ctx, question, retrieval)
             if self.chat_ctx.get_by_id(question.id) is not None:
                 self._publish(question.id)
@@ -182,6 +191,12 @@ async def _run(work: Awaitable[None]) -> None:
 def _last_question(chat_ctx: llm.ChatContext) -> llm.ChatMessage | None:
     """The user's turn that is to be answered now."""
     return next((m for m in reversed(chat_ctx.messages()) if m.role == "user"), None)
+
+
+def _may_be_misheard(question: llm.ChatMessage) -> bool:
+    """Whether it was heard, not typed, and its words are in doubt."""
+    confidence = question.transcript_confidence
+    return confidence is not None and confidence < _SURE_CONFIDENCE
 
 
 def _questions(chat_ctx: llm.ChatContext, *, before: str = "") -> list[str]:

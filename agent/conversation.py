@@ -33,9 +33,11 @@ from livekit.agents.voice.turn import TurnDetectionMode, TurnHandlingOptions
 from agent.assistant import Assistant, NewNarration
 from agent.job import AgentState, Job, Role, Source, Turn
 from agent.knowledge.speculation import Retriever, Speculation
+from agent.memory import Memory
 from agent.phrases import phrases
 from agent.settings import AgentSettings
 from agent.stages.build import Stages
+from agent.stages.local.answerer import ExtractiveAnswerer
 
 MAX_TYPED_CHARACTERS = 4000
 MAX_FAILED_ANSWERS = 3
@@ -120,11 +122,16 @@ class Conversation:
         self._question_id: str | None = None
         self._finished_words = ""
         """Of the turn that the user is at, what the recogniser will not change."""
+        speaks_for_itself = isinstance(stages.llm, ExtractiveAnswerer)
+        self._memory = Memory(
+            None if speaks_for_itself else stages.llm, exchanges=settings.max_session_history
+        )
         self._assistant = Assistant(
             instructions=_instructions(job),
             chat_ctx=_chat_context(job.history),
             retriever=retriever,
             cite=listener.cite,
+            memory=self._memory,
             new_narration=manner.new_narration,
         )
         detects = stages.stt is not None and not manner.manual_turns
@@ -227,6 +234,7 @@ class Conversation:
         """End the session and its stages."""
         self._closing = True
         self._assistant.speculation.forget()
+        await self._memory.aclose()
         await self.session.aclose()
 
     @property
@@ -260,6 +268,7 @@ class Conversation:
         elif self._question_id is not None:
             self._failures = 0
             sources = self._assistant.sources_of(self._question_id)
+            self._memory.follow(self._assistant.chat_ctx)
         if not text:
             return
         turn = Turn(

@@ -1,10 +1,13 @@
 """What retrieval adds to a turn when it begins on interim words: `python -m bench.speculation`.
 
 Questions of the evaluation are said at a speaker's pace to an `AgentSession` with the real
-assistant: a scripted recogniser shows one word more each time, then the final transcript. Of some
-turns the last words come with the final only, as recognisers do. Measured is how long the language
-model node waits for passages. `--delay-ms` stands for an embedding service that answers so late.
-Prints JSON, with and without looking up interim words.
+assistant: a scripted recogniser shows one word more each time, then all of them as they will stay
+(a preflight transcript, on which the preemptive answer begins), then the final transcript. Of some
+turns the last word comes with the preflight only. Measured is how long the language model's node
+waits for passages, and how long after the end of the turn they are there (`added_latency`).
+`answers_a_turn` is 1 where the preemptive answer was kept, and `answers_ahead` counts those that
+had begun before the turn was over. `--delay-ms` stands for an embedding service that answers so
+late. Prints JSON, with and without looking up interim words.
 """
 
 import argparse
@@ -13,6 +16,7 @@ import json
 import random
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -47,10 +51,12 @@ ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS = ("questions_en", "questions_ar", "reported")
 WORD_S = 0.25
 """A quick speaker: four words a second."""
-FINAL_S = 0.15
-"""From the last word to the final transcript."""
+PREFLIGHT_S = 0.15
+"""From the last word to the transcript that stays."""
+FINAL_S = 0.25
+"""From there to the end of the turn."""
 LATE_SHARE = 0.3
-"""Of the turns, those whose last word comes with the final transcript only."""
+"""Of the turns, those whose last word comes with the preflight only."""
 FRAME_S = 0.02
 RATE_HZ = 16_000
 
@@ -144,8 +150,11 @@ class Talk:
     """What came of one conversation."""
 
     lookups: tuple[Lookup, ...]
+    after_end_s: tuple[float, ...]
     retrievals: int
     answers: int
+    ahead: int
+    """Turns whose answer had begun before they were over."""
 
 
 async def talk(questions: Sequence[str], base: KnowledgeBase, delay_s: float, ahead: bool) -> Talk:
@@ -171,16 +180,25 @@ async def talk(questions: Sequence[str], base: KnowledgeBase, delay_s: float, ah
     session.input.audio = Silence()
     await session.start(assistant, record=False)
     lookups: list[Lookup] = []
+    after_end_s: list[float] = []
+    ahead_of_time = 0
     for question in questions:
         answered.clear()
+        asked, over_at = model.asked, 0.0
         async for kind, text in said(question, late=rng.random() < LATE_SHARE):
+            if kind is stt.SpeechEventType.FINAL_TRANSCRIPT:
+                ahead_of_time += model.asked > asked
+            over_at = time.monotonic()
             ears.tell(kind, text)
         async with asyncio.timeout(20):
             await answered.wait()
-        # the last one is the turn's; earlier ones are of preemptive answers that were dropped
-        lookups.append(assistant.speculation.lookups[-1])
+        # the longest, where a preemptive answer was dropped and the node ran again
+        of_this_turn = list(assistant.speculation.lookups)
+        lookups.append(max(of_this_turn, key=lambda lookup: lookup.took_s))
+        after_end_s.append(max(0.0, of_this_turn[-1].done_at - over_at))
+        assistant.speculation.lookups.clear()
     await session.aclose()
-    return Talk(tuple(lookups), late.calls, model.asked)
+    return Talk(tuple(lookups), tuple(after_end_s), late.calls, model.asked, ahead_of_time)
 
 
 async def said(question: str, *, late: bool) -> AsyncIterator[tuple[stt.SpeechEventType, str]]:
@@ -191,6 +209,8 @@ async def said(question: str, *, late: bool) -> AsyncIterator[tuple[stt.SpeechEv
         await asyncio.sleep(WORD_S)
         if not (late and count == len(spoken)):
             yield stt.SpeechEventType.INTERIM_TRANSCRIPT, " ".join(spoken[:count])
+    await asyncio.sleep(PREFLIGHT_S)
+    yield stt.SpeechEventType.PREFLIGHT_TRANSCRIPT, question
     await asyncio.sleep(FINAL_S)
     yield stt.SpeechEventType.FINAL_TRANSCRIPT, question
     yield stt.SpeechEventType.END_OF_SPEECH, ""
@@ -209,9 +229,11 @@ def report(found: Talk) -> dict[str, object]:
     """What to print of a conversation."""
     origins = Counter(lookup.origin for lookup in found.lookups)
     return {
-        "added_latency": summary_ms([lookup.took_s for lookup in found.lookups]),
+        "added_latency": summary_ms(found.after_end_s),
+        "node_waits": summary_ms([lookup.took_s for lookup in found.lookups]),
         "origins": {origin.value: count for origin, count in sorted(origins.items())},
         "lookups_a_turn": round(found.retrievals / len(found.lookups), 1),
+        "answers_ahead": found.ahead,
         "answers_a_turn": round(found.answers / len(found.lookups), 2),
     }
 

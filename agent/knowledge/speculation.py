@@ -48,6 +48,8 @@ class Lookup:
 
     took_s: float
     origin: Origin
+    done_at: float
+    """On the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ class Speculation:
         retrieval, origin = await self._ready(meaning)
         if retrieval is None:
             retrieval, origin = await self._fresh(meaning, query, context), Origin.FRESH
-        self.lookups.append(Lookup(time.monotonic() - began, origin))
+        done_at = time.monotonic()
+        self.lookups.append(Lookup(done_at - began, origin, done_at))
         return replace(retrieval, query=query)
 
     def forget(self) -> None:
