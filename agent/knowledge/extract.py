@@ -44,11 +44,11 @@ class Extract:
 
 
 def extract(retrieval: Retrieval, stemmer: Stemmer) -> Extract | None:
-    """The answer in the documents' own words; None where they do not hold one.
+    """The answer in the documents' own words, sure or guessed; None where they do not hold one.
 
     Among passages about as good, those in the script of the question come first.
     """
-    if not retrieval.answerable:
+    if not (retrieval.answerable or retrieval.guess):
         return None
     query = WeighedQuery(retrieval.words)
     kind = asked_for(retrieval.query) or asked_for(retrieval.context)

@@ -14,7 +14,7 @@ from agent.knowledge import store
 from agent.knowledge.errors import IndexUnavailable, KnowledgeError
 from agent.knowledge.passages import Passage
 from agent.knowledge.query import QueryWord
-from agent.knowledge.search import ANSWERABLE_SCORE, Search
+from agent.knowledge.search import ANSWERABLE_SCORE, GUESS_SCORE, Search
 
 if TYPE_CHECKING:
     from agent.knowledge.vectors import Vectors, VectorSearch
@@ -53,16 +53,27 @@ class Retrieval:
     """The query as it was weighed."""
     context: str = ""
     """What was asked before, where the query refers to that."""
+    unsure: bool = False
+    """The query may have been misheard."""
 
     @property
     def answerable(self) -> bool:
         """Whether the documents seem to hold the answer; if not, say so."""
-        return bool(self.hits) and self.hits[0].score >= ANSWERABLE_SCORE
+        return self._best >= ANSWERABLE_SCORE
+
+    @property
+    def guess(self) -> bool:
+        """Whether an answer is worth offering, as what may have been asked for."""
+        return self.unsure and GUESS_SCORE <= self._best < ANSWERABLE_SCORE
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """The hits as an answer cites them; none where it cannot rest on them."""
-        return tuple(hit.source for hit in self.hits) if self.answerable else ()
+        return tuple(hit.source for hit in self.hits) if self.answerable or self.guess else ()
+
+    @property
+    def _best(self) -> float:
+        return self.hits[0].score if self.hits else 0.0
 
 
 class KnowledgeBase:

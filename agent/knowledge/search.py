@@ -20,6 +20,10 @@ from agent.knowledge.words import Stemmer, is_content, words
 ANSWERABLE_SCORE = 0.44
 """From this score of the best passage on, the documents are taken to hold the answer."""
 
+GUESS_SCORE = 0.28
+"""The same of a query that may have been misheard: below, the best passage is no more likely than
+any other to be what was asked for."""
+
 _CANDIDATES = 30
 """Passages that are judged: several times as many as are returned, as judging may turn them."""
 _MAX_MATCHED = 2000

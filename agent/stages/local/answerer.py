@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Never
 
@@ -38,6 +39,8 @@ class Phrases:
 
     according_to: str
     """Begins an answer; `{title}` is the document's."""
+    guess: str
+    """Before an answer to what may have been asked."""
     not_found: str
     cannot_look_up: str
     not_heard: str
@@ -46,6 +49,7 @@ class Phrases:
 
 _ENGLISH = Phrases(
     according_to="According to “{title}”, ",
+    guess="I am not sure that I heard you right.",
     not_found="I could not find that in the documents.",
     cannot_look_up="I cannot look anything up in the documents at the moment.",
     not_heard="Sorry, I did not catch that.",
@@ -57,6 +61,7 @@ _ENGLISH = Phrases(
 )
 _ARABIC = Phrases(
     according_to="بحسب «{title}»، ",
+    guess="لست متأكدًا من أني سمعتك جيدًا.",
     not_found="لم أجد ذلك في الوثائق.",
     cannot_look_up="لا أستطيع البحث في الوثائق في الوقت الحالي.",
     not_heard="عفوًا، لم أسمعك جيدًا.",
@@ -149,10 +154,13 @@ class ExtractiveAnswerer(llm.LLM[Never]):
             return iter([self._phrases.not_heard])
         retrieval = retrieval_in(chat_ctx)
         found = extract(retrieval, self._stemmer) if retrieval is not None else None
-        if found is not None:
+        guess = retrieval is not None and retrieval.guess
+        if found is not None and not guess:
             return _spoken_answer(found)
         if small_talk := self._small_talk(question):
             return iter([small_talk])
+        if found is not None:
+            return chain([self._phrases.guess], _spoken_answer(found))
         if retrieval is None:
             return iter([self._phrases.cannot_look_up])
         return iter([self._phrases.not_found])

@@ -1,5 +1,7 @@
 """The message that hands passages to a language model."""
 
+from dataclasses import replace
+
 from livekit.agents import llm
 
 from agent.knowledge import Hit, Passage, Retrieval
@@ -25,6 +27,12 @@ def test_a_model_is_told_that_there_is_nothing() -> None:
     assert "nothing was found" in (passages_message(NOTHING).text_content or "")
     weak = Retrieval("is it free", (Hit(PASSAGE, 0.1),))
     assert "None of them matches" in (passages_message(weak).text_content or "")
+
+
+def test_a_model_is_told_that_it_may_have_misheard() -> None:
+    """Catches a confident answer to a question that nobody asked."""
+    assert "misheard" not in (passages_message(FOUND).text_content or "")
+    assert "misheard" in (passages_message(replace(FOUND, unsure=True)).text_content or "")
 
 
 def test_the_last_retrieval_is_found() -> None:

@@ -1,11 +1,12 @@
 """The answerer without a language model, as the pipeline calls it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from livekit.agents import llm
 
-from agent.knowledge import KnowledgeBase
+from agent.knowledge import KnowledgeBase, Retrieval
 from agent.knowledge.context import passages_message
 from agent.knowledge.index import index_directory
 from agent.stages.local.answerer import PHRASES, ExtractiveAnswerer, Phrases, SmallTalk
@@ -137,3 +138,24 @@ async def test_nobody_has_spoken_yet() -> None:
 async def test_a_language_without_phrases_is_english() -> None:
     """Catches a session that fails for its language."""
     assert await chunks(context("bonjour", None), "fr-FR") == [ENGLISH.cannot_look_up]
+
+
+async def test_a_question_that_may_be_misheard_is_guessed_at(base: KnowledgeBase) -> None:
+    """Catches a flat no to a question of which a word was misheard, and a guess sold as sure."""
+    retrieval = base.search("can enjoy a lamb return emails costs")
+    near = replace(retrieval, hits=(replace(retrieval.hits[0], score=0.35),))
+    assert await chunks(_asked(near)) == [ENGLISH.not_found]
+    answer = await chunks(_asked(replace(near, unsure=True)))
+    assert answer[0] == ENGLISH.guess
+    assert answer[1].startswith("According to “Returns and refunds”, ")
+    far = replace(near, unsure=True, hits=(replace(near.hits[0], score=0.2),))
+    assert await chunks(_asked(far)) == [ENGLISH.not_found]
+    thanks = replace(near, unsure=True)
+    assert await chunks(_asked(thanks, "thank you")) == [ENGLISH.small_talk[SmallTalk.THANKS]]
+
+
+def _asked(retrieval: Retrieval, question: str | None = None) -> llm.ChatContext:
+    chat_ctx = llm.ChatContext.empty()
+    chat_ctx.insert(passages_message(retrieval))
+    chat_ctx.add_message(role="user", content=question or retrieval.query)
+    return chat_ctx
