@@ -360,6 +360,19 @@ async def test_the_whole_text_first_where_that_is_set(monkeypatch: pytest.Monkey
     assert len(made.told.of(Audio)) == 3
 
 
+@pytest.mark.parametrize(("remembers", "said"), [(True, 3), (False, 1)])
+async def test_what_the_model_is_told_of_before(
+    monkeypatch: pytest.MonkeyPatch, remembers: bool, said: int
+) -> None:
+    """Catches `ENABLE_CONVERSATION_HISTORY=false` that has no effect, or true that has none."""
+    async with held(monkeypatch, "One.", "Two.", enable_conversation_history=remembers) as made:
+        for count in (1, 2):
+            made.talk.do(TypeText("Question"))
+            await made.told.answers(count)
+        asked = made.model.asked[1].messages()
+    assert len([message for message in asked if message.role != "system"]) == said
+
+
 async def test_a_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a greeting that is not told of as an answer."""
     async with held(monkeypatch, opening_line="Hello there!") as made:
