@@ -42,18 +42,13 @@ def network() -> Iterator[Network]:
 def network_to_nowhere() -> Iterator[Network]:
     """With an address that leads nowhere: WebRTC needs another than loopback's."""
     with network() as made:
-        add_interface(made, "eth0", "192.0.2.2/24")
+        made.ip(
+            "link add eth0 type veth peer name nowhere",
+            "address add 192.0.2.2/24 dev eth0",
+            "link set eth0 up",
+            "link set nowhere up",
+        )
         yield made
-
-
-def add_interface(to: Network, name: str, address: str) -> None:
-    """One with nobody at its other end."""
-    to.ip(
-        f"link add {name} type veth peer name {name}-end",
-        f"address add {address} dev {name}",
-        f"link set {name} up",
-        f"link set {name}-end up",
-    )
 
 
 def connect(machine: Network, bridge: str, container: Network, address: str) -> None:

@@ -4,7 +4,7 @@
     .venv/bin/python -m deploy.try_compose --work /var/tmp/image --livekit-server FILE    (as root)
 
 Networks, names, ports and environment are what Docker would make of the file; a person with
-Chromium comes in from the machine.
+Chromium comes in from the machine, or from another.
 """
 
 import argparse
@@ -23,13 +23,14 @@ from deploy.build import PROJECT
 from deploy.compose import composed, published
 from deploy.container import Container, ended
 from deploy.dockerfile import parse_dockerfile
-from deploy.network import Network, add_interface, connect, network
+from deploy.network import Network, connect, network
 from deploy.root import Failed, require, running, serving, step, within, write_hosts
 from tests.browser.chromium import write_wav
 
 READY_S = 120
 MACHINE = "192.0.2.1"
 """The machine's address in its own network."""
+ELSEWHERE = "192.0.2.9/24"
 PROXY = "172.30.0.254"
 """Where what comes in by a published port comes from."""
 ADDRESSES = {
@@ -48,6 +49,8 @@ class Case:
     variables: Mapping[str, str]
     is_routed: bool = True
     """Whether packets find their way between the machine and a container, as on Linux."""
+    visited_from: str = "machine"
+    """Or from `elsewhere`, which reaches the machine only."""
 
 
 CASES = (
@@ -61,6 +64,7 @@ CASES = (
             "LIVEKIT_PUBLIC_URL": f"ws://{MACHINE}:7880",
             "LIVEKIT_API_SECRET": "x" * 40,
         },
+        visited_from="elsewhere",
     ),
 )
 
@@ -70,7 +74,6 @@ def try_case(case: Case, roots: Path, livekit_server: Path, work: Path) -> None:
     services = composed(case.variables)["services"]
     with ExitStack() as stack:
         networks = stack.enter_context(_networks(services, case.is_routed))
-        machine = networks["machine"]
         write_hosts(roots / "orchestrator", {"container": "127.0.0.1", **ADDRESSES})
         write_hosts(roots / "frontend", ADDRESSES)
         redis = ("sh", "-c", 'cd /tmp && exec "$@"', "redis", *services["redis"]["command"])
@@ -93,8 +96,10 @@ def try_case(case: Case, roots: Path, livekit_server: Path, work: Path) -> None:
         time.sleep(1)
         _, port = published(services["frontend"])["8080"]
         quiet = write_wav(work / "quiet.wav", b"\0\0" * 32_000, 16_000)
-        visitor = (sys.executable, "-m", "deploy.visitor", f"http://127.0.0.1:{port}", str(quiet))
-        done = subprocess.run(machine.inside(*visitor), cwd=PROJECT, timeout=180, check=False)
+        host = MACHINE if case.visited_from == "elsewhere" else "127.0.0.1"
+        visitor = (sys.executable, "-m", "deploy.visitor", f"http://{host}:{port}", str(quiet))
+        visit = networks[case.visited_from].inside(*visitor)
+        done = subprocess.run(visit, cwd=PROJECT, timeout=180, check=False)
         require(done.returncode == 0, "the visit")
         hooks = [line for line in container.output if "/api/livekit/webhook" in line]
         require(any('HTTP/1.1" 200' in line for line in hooks), f"webhooks: {hooks}")
@@ -104,9 +109,13 @@ def try_case(case: Case, roots: Path, livekit_server: Path, work: Path) -> None:
 @contextmanager
 def _networks(services: Mapping[str, Any], is_routed: bool) -> Iterator[dict[str, Network]]:
     with ExitStack() as stack:
-        made = {name: stack.enter_context(network()) for name in ("machine", *services)}
+        names = ("machine", "elsewhere", *services)
+        made = {name: stack.enter_context(network()) for name in names}
         machine = made["machine"]
-        add_interface(machine, "lan", f"{MACHINE}/24")
+        machine.ip(
+            "link add lan0 type bridge", "link set lan0 up", f"address add {MACHINE}/24 dev lan0"
+        )
+        connect(machine, "lan0", made["elsewhere"], ELSEWHERE)
         machine.ip(
             "link add docker0 type bridge",
             "address add 172.30.0.1/24 dev docker0",
