@@ -18,6 +18,7 @@ from livekit import local_inference
 from livekit.agents.utils import http_context
 from livekit.rtc import _ffi_client
 
+from agent.host.pages import use_large_pages
 from agent.settings import AgentSettings
 from agent.stages import build
 
@@ -34,6 +35,7 @@ def preload(settings: AgentSettings) -> None:
     local_inference.EOT().predict(silence)
     gc.collect()
     gc.freeze()
+    use_large_pages()
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
         raise RuntimeError(f"{threads} threads before the first fork, must be 1")
