@@ -15,16 +15,17 @@ SETTLE_S = 2.0
 
 
 async def memory(site: Site, calls: int) -> dict[str, object]:
-    """So many calls at once, each greeted and answered once; one after another they begin."""
+    """So many calls at once; one after another they begin, are greeted and answered once."""
     host = site.host_pid()
     await asyncio.sleep(SETTLE_S)
     idle = [uss_mib(pid) for pid in idle_agents(host)]
     alone = family_mib(host)
     async with contextlib.AsyncExitStack() as stack:
-        callers = [
-            await stack.enter_async_context(Caller.start(site.stack.url)) for _ in range(calls)
-        ]
-        await asyncio.gather(*(converse(caller) for caller in callers))
+        callers = []
+        for _ in range(calls):
+            caller = await stack.enter_async_context(Caller.start(site.stack.url))
+            callers.append(caller)
+            await converse(caller)
         pids = [await site.agent_pid(caller.session_id) for caller in callers]
         in_call = [uss_mib(pid) for pid in pids]
         total = family_mib(host)

@@ -95,7 +95,8 @@ async def site(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[Site]
     stack = Stack(folder, environment={**SETTINGS, **rooms, **settings})
     await asyncio.to_thread(stack.start)
     try:
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        # less than the server keeps idle connections for, so that it never hangs up on a request
+        limits = httpx.Limits(max_connections=200, keepalive_expiry=1.0)
         async with httpx.AsyncClient(base_url=stack.url, timeout=PATIENCE_S, limits=limits) as http:
             await warm_up(Site(stack, room_server_of(stack), redis_url_of(stack), http))
             yield Site(stack, room_server_of(stack), redis_url_of(stack), http)

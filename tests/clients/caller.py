@@ -42,11 +42,15 @@ class Heard:
     sources: list[list[dict[str, Any]]] = field(default_factory=list)
     """The sources of each answer."""
     sources_at: list[float] = field(default_factory=list)
-    frames: list[tuple[float, np.ndarray[Any, np.dtype[np.int16]]]] = field(default_factory=list)
+    frames: list[tuple[float, np.ndarray[Any, np.dtype[np.int16]]]] = field(
+        default_factory=list, repr=False
+    )
     """(monotonic time, samples at 16 kHz) of each frame of the agent's audio."""
     states: list[str] = field(default_factory=list)
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
     agent_joined_at: float | None = None
+    _audible: list[tuple[float, float]] = field(default_factory=list, repr=False)
+    """(monotonic time, seconds) of each frame that can be heard."""
 
     def said_by(self, identity: str) -> str:
         """All final segments of one participant, in order."""
@@ -54,21 +58,19 @@ class Heard:
             t.text for t in self.transcripts.values() if t.identity == identity and t.final
         )
 
+    def hear(self, at: float, samples: np.ndarray[Any, np.dtype[np.int16]]) -> None:
+        """A frame of the agent's audio came."""
+        self.frames.append((at, samples))
+        if np.sqrt(np.mean(samples.astype(np.float64) ** 2)) > SILENCE_RMS:
+            self._audible.append((at, len(samples) / RATE_HZ))
+
     def audible(self, since: float = 0.0) -> list[float]:
         """Times of the frames of the agent's audio that can be heard."""
-        return [
-            at
-            for at, samples in self.frames
-            if at >= since and np.sqrt(np.mean(samples.astype(np.float64) ** 2)) > SILENCE_RMS
-        ]
+        return [at for at, _ in self._audible if at >= since]
 
     def audible_s(self, since: float = 0.0) -> float:
         """How much of the agent's audio can be heard, in seconds."""
-        return sum(
-            len(samples) / RATE_HZ
-            for at, samples in self.frames
-            if at >= since and np.sqrt(np.mean(samples.astype(np.float64) ** 2)) > SILENCE_RMS
-        )
+        return sum(seconds for at, seconds in self._audible if at >= since)
 
 
 def read_wav(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
@@ -233,7 +235,7 @@ class Caller:
         try:
             async for event in stream:
                 samples = np.frombuffer(event.frame.data, dtype=np.int16)
-                self.heard.frames.append((time.monotonic(), samples))
+                self.heard.hear(time.monotonic(), samples)
         finally:
             await stream.aclose()
 
