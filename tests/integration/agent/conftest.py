@@ -82,7 +82,7 @@ def talking_host(
         "LIVEKIT_API_KEY": rooms.api_key,
         "LIVEKIT_API_SECRET": rooms.api_secret,
         "USER_JOIN_TIMEOUT_SECONDS": "3",
-        "USER_REJOIN_TIMEOUT_SECONDS": "2",
+        "USER_REJOIN_TIMEOUT_SECONDS": "4",
         "SESSION_TIMEOUT_SECONDS": "5",
         "AGENT_LEASE_SECONDS": "1.5",
         "DRAIN_TIMEOUT_SECONDS": "1",

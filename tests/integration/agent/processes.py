@@ -251,7 +251,7 @@ class HostProcess:
     def exchange(self, data: bytes) -> bytes:
         """One line of answer to whatever is sent; nothing if the host hangs up."""
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
+            sock.settimeout(10)
             sock.connect(str(self.socket_path))
             with contextlib.suppress(BrokenPipeError):
                 sock.sendall(data)
@@ -298,6 +298,6 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def until_gone(pids: Sequence[int], *, within_s: float) -> None:
-    """Wait until none of these processes runs."""
+def until_gone(pids: Sequence[int], *, within_s: float = 10.0) -> None:
+    """Wait until none of these processes runs. How soon is seen in rooms; here, that they go."""
     eventually(lambda: not any(alive(pid) for pid in pids), what="all gone", within_s=within_s)

@@ -8,6 +8,7 @@ import pytest
 
 from agent.host_protocol import Done, Drain, End, Refusal, Refused, Resume, Spawn
 from agent.job import AgentExited
+from launch.start import FAST_STOP_S
 from tests.integration.agent.conftest import StartHost
 from tests.integration.agent.processes import (
     RedisProcess,
@@ -28,7 +29,7 @@ def test_a_host_that_is_killed_is_followed_by_one_that_adopts(
     idle = sorted(set(first.titled("agent idle")) - {kept_pid, died_pid})
     first.kill(signal.SIGKILL)
     first.wait(within_s=5)
-    until_gone(idle, within_s=3)
+    until_gone(idle)
     assert alive(kept_pid)
     subprocess.run(["kill", "-9", str(died_pid)], check=True)
 
@@ -37,7 +38,7 @@ def test_a_host_that_is_killed_is_followed_by_one_that_adopts(
     assert [(a.session_id, a.pid) for a in second.status().agents] == [(kept, kept_pid)]
     assert second.spawn(job(kept)) == kept_pid
     assert second.ask(End(kept)) == Done()
-    until_gone([kept_pid], within_s=3)
+    until_gone([kept_pid])
     assert redis_process.exit_of(kept).exit_code == 255
     eventually(lambda: not list((second.folder / "run/agents").iterdir()), what="no record left")
 
@@ -50,7 +51,7 @@ def test_a_record_of_another_process(start_host: StartHost, redis_process: Redis
     first.kill(signal.SIGKILL)
     first.wait(within_s=5)
     subprocess.run(["kill", "-9", str(pid)], check=True)
-    until_gone([pid], within_s=3)
+    until_gone([pid])
     with subprocess.Popen(["sleep", "60"]) as stranger:
         (record,) = (first.folder / "run/agents").iterdir()
         text = record.read_text().replace(f'"pid":{pid}', f'"pid":{stranger.pid}')
@@ -71,7 +72,7 @@ def test_a_host_without_calls_leaves_nothing(start_host: StartHost, number: sign
     host = start_host()
     host.until_idle(2)
     host.kill(number)
-    assert host.wait(within_s=3) == 0
+    assert host.wait(within_s=10) == 0
     assert host.processes() == {}
     assert not host.socket_path.exists()
 
@@ -85,11 +86,11 @@ def test_sigint_stops_running_agents(
     subprocess.run(["kill", "-STOP", str(pids[0])], check=True)
     began = time.monotonic()
     host.kill(signal.SIGINT)
-    assert host.wait(within_s=4) == 0
-    assert time.monotonic() - began < 3
+    assert host.wait(within_s=10) == 0
+    assert time.monotonic() - began < FAST_STOP_S
     assert host.processes() == {}
     for number in range(3):
-        redis_process.exit_of(f"{session_id}_{number}", within_s=1)
+        redis_process.exit_of(f"{session_id}_{number}")
 
 
 def test_sigterm_drains(start_host: StartHost, session_id: str) -> None:
@@ -104,7 +105,7 @@ def test_sigterm_drains(start_host: StartHost, session_id: str) -> None:
     eventually(lambda: not host.titled("agent idle"), what="no idle agents")
     assert alive(pid)
     host.ask(End(session_id))
-    assert host.wait(within_s=5) == 0
+    assert host.wait(within_s=10) == 0
     assert host.processes() == {}
 
 
@@ -127,7 +128,7 @@ def test_a_machine_out_of_service_stays_so_until_it_is_back(
     status = second.status()
     assert (status.draining, status.free, status.idle) == (True, 0, 0)
     assert [agent.pid for agent in status.agents] == [pid]
-    until_gone([pid], within_s=10)  # as a drain ends some time
+    until_gone([pid])  # as a drain ends some time
 
     assert second.ask(Drain()) == second.ask(Resume()) == Done()
     second.until_idle(2)
@@ -136,7 +137,7 @@ def test_a_machine_out_of_service_stays_so_until_it_is_back(
     time.sleep(2.5)  # in which a drain that was called off would have ended it
     assert alive(new)
     second.ask(End(f"{session_id}_new"))
-    until_gone([new], within_s=3)
+    until_gone([new])
 
 
 def test_a_second_sigterm_hurries(start_host: StartHost, session_id: str) -> None:
@@ -146,7 +147,7 @@ def test_a_second_sigterm_hurries(start_host: StartHost, session_id: str) -> Non
     host.kill(signal.SIGTERM)
     eventually(lambda: host.status().draining, what="draining")
     host.kill(signal.SIGTERM)
-    assert host.wait(within_s=3) == 0
+    assert host.wait(within_s=10) == 0
     assert host.processes() == {}
 
 
@@ -185,7 +186,7 @@ def test_redis_away(start_host: StartHost, redis_process: RedisProcess, session_
     try:
         for session in sessions:
             host.ask(End(session, grace_s=0.2))
-        eventually(lambda: not host.status().agents, what="gone", within_s=5)
+        eventually(lambda: not host.status().agents, what="gone")
         time.sleep(1)
     finally:
         redis_process.start()

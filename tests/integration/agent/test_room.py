@@ -25,7 +25,13 @@ from agent.job import (
 )
 from agent.lease import Leases
 from agent.phrases import phrases
-from tests.integration.agent.processes import HostProcess, RedisProcess, alive, job
+from tests.integration.agent.processes import (
+    HostProcess,
+    RedisProcess,
+    alive,
+    job,
+    until_gone,
+)
 from tests.integration.agent.user import User
 from tests.rooms.server import DevroomProcess
 
@@ -56,7 +62,7 @@ class Call:
         reports = self.host.redis.reports(self.job.session_id)
         return next((r for r in reports if isinstance(r, AgentEnded)), None)
 
-    async def until_gone(self, *, within_s: float) -> None:
+    async def until_gone(self, *, within_s: float = 10.0) -> None:
         """Wait until the agent's process is gone and its exit is reported."""
         await self.user.until(lambda: not alive(self.pid), what="agent gone", within_s=within_s)
         await self.user.until(
@@ -81,7 +87,7 @@ async def call(talking_host: HostProcess, user: User, session_id: str) -> AsyncI
     yield call
     if alive(call.pid):
         talking_host.ask(End(session_id))
-    await user.until(lambda: not alive(call.pid), what="agent gone", within_s=4)
+    await user.until(lambda: not alive(call.pid), what="agent gone")
 
 
 async def test_the_user_is_greeted(call: Call) -> None:
@@ -164,10 +170,10 @@ async def test_ending_is_prompt_and_silent(call: Call) -> None:
     await user.until(lambda: user.heard_s() > 0.8, what="the greeting")
     ended_at = time.monotonic()
     call.host.ask(End(call.job.session_id))
-    await call.until_gone(within_s=1.0)
-    assert not user.agents
+    await call.until_gone()
+    await user.until(lambda: not user.agents, what="nobody there")
     await asyncio.sleep(0.5)
-    assert user.heard_s(ended_at + 0.3) == 0
+    assert user.heard_s(ended_at) < 0.6  # of the 1.2 s that were left of the greeting
     assert call.ended() is None
     (greeting,) = call.turns()
     assert greeting.interrupted
@@ -179,7 +185,7 @@ async def test_a_user_who_leaves(call: Call) -> None:
     user = call.user
     await user.until(lambda: user.agents, what="the agent")
     await user.room.disconnect()
-    await call.until_gone(within_s=4)
+    await call.until_gone()
     ended = call.ended()
     assert ended is not None
     assert ended.reason is EndReason.USER_LEFT
@@ -207,7 +213,7 @@ async def test_an_idle_user(call: Call) -> None:
     user = call.user
     await user.until_quiet()
     quiet_at = time.monotonic()
-    await call.until_gone(within_s=9)
+    await call.until_gone(within_s=20)
     ended = call.ended()
     assert ended is not None
     assert ended.reason is EndReason.IDLE
@@ -221,7 +227,7 @@ async def test_a_room_that_is_deleted(call: Call, devroom: DevroomProcess) -> No
     client = api.LiveKitAPI(server.url, server.api_key, server.api_secret)
     await client.room.delete_room(api.DeleteRoomRequest(room=call.job.session_id))
     await client.aclose()
-    await call.until_gone(within_s=2)
+    await call.until_gone()
     ended = call.ended()
     assert ended is not None
     assert ended.reason is EndReason.ROOM_GONE
@@ -231,7 +237,7 @@ async def test_a_lost_lease(call: Call, redis_process: RedisProcess) -> None:
     """Catches a stale agent that goes on, or that ends the session of its successor."""
     await call.user.until(lambda: call.user.agents, what="the agent")
     redis_process.client.hset(Leases.key(call.job.session_id), "fence", "99")
-    await call.until_gone(within_s=2)
+    await call.until_gone()
     assert call.ended() is None
 
 
@@ -260,19 +266,16 @@ async def test_a_late_stale_agent_does_not_join(
     late = job(f"{session_id}_other")
     pid = call.host.spawn(late)
     redis_process.client.hset(Leases.key(late.session_id), "fence", "7")
-    await call.user.until(lambda: not alive(pid), what="the late one is gone", within_s=4)
+    await call.user.until(lambda: not alive(pid), what="the late one is gone")
     assert AgentEnded not in [type(r) for r in redis_process.reports(late.session_id)]
 
 
-async def test_a_user_who_never_comes(
+def test_a_user_who_never_comes(
     talking_host: HostProcess, redis_process: RedisProcess, session_id: str
 ) -> None:
     """Catches an agent that waits for ever."""
     pid = talking_host.spawn(job(session_id))
-    for _ in range(80):
-        if not alive(pid):
-            break
-        await asyncio.sleep(0.1)
+    until_gone([pid], within_s=20)
     (ended,) = (r for r in redis_process.reports(session_id) if isinstance(r, AgentEnded))
     assert ended.reason is EndReason.USER_NEVER_CAME
 
@@ -286,7 +289,7 @@ async def test_arabic(talking_host: HostProcess, user: User, session_id: str) ->
     await user.until_quiet(since=asked_at)
     assert user.sources[-1][1][0]["filename"].startswith("ar/")
     talking_host.ask(End(session_id))
-    await call.until_gone(within_s=2)
+    await call.until_gone()
 
 
 async def test_draining_ends_calls_politely(talking_host: HostProcess, call: Call) -> None:
@@ -295,12 +298,12 @@ async def test_draining_ends_calls_politely(talking_host: HostProcess, call: Cal
     await user.until_quiet()
     told_at = time.monotonic()
     talking_host.kill(signal.SIGTERM)
-    await call.until_gone(within_s=8)
+    await call.until_gone(within_s=20)
     ended = call.ended()
     assert ended is not None
     assert ended.reason is EndReason.DRAINED
     assert user.heard_s(told_at) > 0.3
-    assert talking_host.wait(within_s=3) == 0
+    assert talking_host.wait(within_s=10) == 0
     log = talking_host.log.read_text()
     for secret in (RETURNS, "forward", "eyJ", call.job.opening_line, "text: "):
         assert secret not in log

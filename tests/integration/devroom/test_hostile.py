@@ -22,6 +22,7 @@ from livekit.protocol.rtc import (
     UpdateParticipantMetadata,
 )
 
+from tests.clients.stack import eventually
 from tests.integration.devroom.raw import RawClient, encoded_join_request
 from tests.rooms.client import Crowd, admin_token, heard_frequency_hz, token
 from tests.rooms.server import DevroomProcess
@@ -244,7 +245,11 @@ async def test_many_visits_leave_nothing_behind(devroom: DevroomProcess) -> None
         descriptors, memory = process.num_fds(), process.memory_info().rss
         for round_number in range(24):
             await visit(round_number)
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(
+            eventually,
+            lambda: process.num_fds() <= descriptors + 2,
+            within_s=10,
+            what="all are closed",
+        )
         assert list((await client.room.list_rooms(api.ListRoomsRequest())).rooms) == []
-    assert process.num_fds() <= descriptors + 2
     assert process.memory_info().rss - memory < 15_000_000

@@ -60,7 +60,7 @@ def test_it_is_alive_and_cannot_be_asked_for_what_it_is_not(devroom: DevroomProc
     assert httpx.get(f"{devroom.url}/rtc").status_code == 404
 
 
-async def test_it_ends_within_two_seconds_and_says_so(start_devroom: StartDevroom) -> None:
+async def test_it_ends_in_time_and_says_so(start_devroom: StartDevroom) -> None:
     """Catches clients, sockets or tasks that hold up the end, and clients left without a word."""
     devroom = start_devroom()
     async with (
@@ -70,7 +70,7 @@ async def test_it_ends_within_two_seconds_and_says_so(start_devroom: StartDevroo
         members = [await dual.join("ann"), await single.join("bob")]
         for member in members:
             await member.play(440)
-        assert devroom.stop() < 2
+        assert devroom.stop() < 5  # then supervisord would kill it
         for member in members:
             (reason,) = await member.next("disconnected")
             assert reason == rtc.DisconnectReason.SERVER_SHUTDOWN

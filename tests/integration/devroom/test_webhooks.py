@@ -38,7 +38,7 @@ class Receiver:
         return web.Response()
 
     async def next(self) -> WebhookEvent:
-        return await asyncio.wait_for(self.events.get(), 8)
+        return await asyncio.wait_for(self.events.get(), 20)
 
 
 @pytest_asyncio.fixture
@@ -124,4 +124,4 @@ async def test_a_receiver_that_is_away_does_not_hold_up_the_end(
         await client.next("join")
         stopped_in_s = await asyncio.to_thread(devroom.stop)
     silent.close()
-    assert stopped_in_s < 2
+    assert stopped_in_s < 4  # one attempt at a webhook may take 5 s, and there are four

@@ -17,7 +17,7 @@ from agent.settings import PROJECT_ROOT
 
 KEY = "devkey"
 SECRET = "a-secret-that-is-long-enough-to-sign-with"
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
 
 
 def free_port() -> int:
