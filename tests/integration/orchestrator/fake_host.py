@@ -9,18 +9,21 @@ from redis.asyncio import Redis
 
 from agent.host_protocol import (
     BEAT_S,
+    HOSTS_KEY,
     REPLY_CODEC,
     REQUEST_CODEC,
     Done,
     End,
     HostReply,
     HostRequest,
+    HostStatus,
     Prewarm,
     Refusal,
     Refused,
     Spawn,
     Vacancy,
     Watch,
+    status_key,
 )
 from agent.job import (
     REPORT_CODEC,
@@ -70,6 +73,11 @@ class FakeHost:
 
     def jobs_of(self, session_id: str) -> list[Job]:
         return [job for job in self.jobs if job.session_id == session_id]
+
+    async def tell(self, status: HostStatus) -> None:
+        """Say this of itself, as a host's reporter does."""
+        await self._redis.set(status_key(self.name), REPLY_CODEC.dump_json(status), ex=60)
+        await self._redis.sadd(HOSTS_KEY, self.name)
 
     async def report(self, report: Report) -> None:
         await self._redis.xadd(REPORTS_STREAM, {"report": REPORT_CODEC.dump_json(report)})
