@@ -6,7 +6,7 @@ known is not parsed. Each collection has a home, the directory that it was index
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -308,13 +308,16 @@ def _remove(db: sqlite3.Connection, filename: str) -> None:
 
 def _collect_stems(db: sqlite3.Connection) -> None:
     """Bring what is known of the stems in use up to date with the passages."""
+    before = {stem for (stem,) in db.execute("SELECT stem FROM stem_counts")}
     counts = db.execute("SELECT term, doc FROM stem_vocabulary").fetchall()
+    now = {stem for stem, _ in counts}
     db.execute("DELETE FROM stem_counts")
     db.executemany("INSERT INTO stem_counts VALUES (?, ?)", counts)
-    db.execute("DELETE FROM common_stems")
-    db.executemany("INSERT INTO common_stems VALUES (?, ?)", common_stems().items())
-    db.execute("DELETE FROM letters")
-    db.executemany(
-        "INSERT INTO letters VALUES (?, ?)",
-        ((letters, stem) for stem, _ in counts for letters in nearness.letters(stem)),
-    )
+    db.executemany("INSERT OR IGNORE INTO common_stems VALUES (?, ?)", common_stems().items())
+    # the keys of a whole vocabulary take seconds: only those of stems that come or go
+    db.executemany("DELETE FROM letters WHERE letters = ? AND stem = ?", _keys(before - now))
+    db.executemany("INSERT INTO letters VALUES (?, ?)", _keys(now - before))
+
+
+def _keys(stems: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return ((letters, stem) for stem in sorted(stems) for letters in nearness.letters(stem))

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,28 @@ def test_a_collection_stays_at_home(documents: Path, index_dir: Path) -> None:
     write(documents.parent / "other" / "c.md", "Gamma.")
     list(index_changes(documents, index_dir, uploads=uploads))
     assert texts(index_dir, "default") == ["b", "Beta.", "c", "Gamma."]
+
+
+def test_an_update_leaves_the_same_as_a_new_index(documents: Path, index_dir: Path) -> None:
+    """Catches what is known of words that is left behind, or lost, when documents change."""
+
+    def known() -> dict[str, list[tuple[object, ...]]]:
+        with closing(sqlite3.connect(index_dir / "default.sqlite")) as db:
+            return {
+                table: sorted(db.execute(f"SELECT * FROM {table}").fetchall())  # noqa: S608
+                for table in ("stem_counts", "letters", "common_stems")
+            }
+
+    write(documents / "kept.md", "Brass lamps and مصابيح.")
+    write(documents / "gone.md", "Old chairs and كراسي.")
+    reports(documents, index_dir)
+    (documents / "gone.md").unlink()
+    write(documents / "new.md", "New tables and طاولات.")
+    reports(documents, index_dir)
+    updated = known()
+    (index_dir / "default.sqlite").unlink()
+    reports(documents, index_dir)
+    assert updated == known()
 
 
 def test_two_files_of_one_name(documents: Path, index_dir: Path) -> None:
