@@ -37,6 +37,9 @@ class NoDocuments:
         """Nothing."""
         return Retrieval(query, (), context=context)
 
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
 
 Cite = Callable[[str, tuple[Source, ...]], Awaitable[None]]
 """Publishes what the answer to a question (its message's id) rests on; may be nothing."""

@@ -233,9 +233,9 @@ class Conversation:
     async def aclose(self) -> None:
         """End the session and its stages."""
         self._closing = True
-        self._assistant.speculation.forget()
         await self._memory.aclose()
         await self.session.aclose()
+        await self._assistant.speculation.aclose()
 
     @property
     def speculation(self) -> Speculation:

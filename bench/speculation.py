@@ -124,6 +124,9 @@ class Late:
         await asyncio.sleep(self.delay_s)
         return await self.base.retrieve(query, context)
 
+    async def aclose(self) -> None:
+        """The base is closed by whoever opened it."""
+
 
 @dataclass
 class Counting(ExtractiveAnswerer):

@@ -74,9 +74,10 @@ class OpenAIEmbedder:
             raise EmbeddingFailed(_why(error)) from error
         return _vectors(answer, 1)
 
-    def close(self) -> None:
-        """Close the connections of `embed`."""
+    async def aclose(self) -> None:
+        """Close all connections."""
         self._client.close()
+        await self._async_client.aclose()
 
     def _batch(self, texts: Sequence[str]) -> Vectors:
         for attempt in range(self._max_retries + 1):

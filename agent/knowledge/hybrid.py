@@ -43,6 +43,11 @@ class HybridKnowledge:
         )
         return replace(by_words, hits=merged(by_words.hits, by_vectors)[:limit])
 
+    async def aclose(self) -> None:
+        """Close the connections, the index's too."""
+        await self._embedder.aclose()
+        await self._base.aclose()
+
     async def _near(self, text: str) -> tuple[Hit, ...]:
         try:
             async with asyncio.timeout(QUERY_TIMEOUT_S):

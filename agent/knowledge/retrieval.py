@@ -168,6 +168,10 @@ class KnowledgeBase:
         for connection in connections:
             connection.close()
 
+    async def aclose(self) -> None:
+        """`close` without blocking."""
+        await asyncio.to_thread(self.close)
+
     def _reader(self) -> "_Reader":
         reader = getattr(self._local, "reader", None)
         if isinstance(reader, _Reader):

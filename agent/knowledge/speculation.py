@@ -30,6 +30,9 @@ class Retriever(Protocol):
     async def retrieve(self, query: str, context: str = "") -> Retrieval:
         """What the documents hold on `query`, asked after `context`."""
 
+    async def aclose(self) -> None:
+        """Give back what it holds: it is not asked any more."""
+
 
 class Origin(StrEnum):
     """Where the answer to a look-up came from."""
@@ -115,6 +118,11 @@ class Speculation:
         if self._running is not None:
             self._running.cancel()
             self._running = self._running_for = None
+
+    async def aclose(self) -> None:
+        """Give up, and close the retriever."""
+        self.forget()
+        await self._retriever.aclose()
 
     def _known(self) -> set[_Meaning]:
         """What is looked up or about to be, the latest of them at least."""

@@ -40,6 +40,9 @@ class Embedder(Protocol):
     async def embed_query(self, text: str) -> Vectors:
         """The vector of a question, in one row."""
 
+    async def aclose(self) -> None:
+        """Close all connections."""
+
 
 def embed_passages(db: sqlite3.Connection, embedder: Embedder) -> int:
     """Give every passage that has none its vector; how many got one.

@@ -77,6 +77,7 @@ class ScriptedRetriever:
     """Finds one passage of this file for every question."""
 
     filename: str = "returns.md"
+    closed: bool = False
 
     async def retrieve(self, query: str, context: str = "") -> Retrieval:
         passage = Passage(
@@ -87,6 +88,9 @@ class ScriptedRetriever:
             text="You have thirty days.",
         )
         return Retrieval(query, (Hit(passage, 0.9),), context=context)
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 @dataclass

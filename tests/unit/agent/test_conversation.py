@@ -183,6 +183,14 @@ async def test_interim_words_are_looked_up_before_the_turn_is_over() -> None:
     assert lookup.origin is not Origin.FRESH
 
 
+async def test_what_was_opened_is_closed() -> None:
+    """Catches a thread and an open index that each conversation leaves behind."""
+    async with conversation(ScriptedLLM([])) as (talk, _):
+        retriever = talk.speculation._retriever
+    assert isinstance(retriever, ScriptedRetriever)
+    assert retriever.closed
+
+
 async def test_a_question_that_refers_to_the_one_before() -> None:
     """Catches a follow-up that is looked up alone."""
     model = ScriptedLLM(["Yes.", "Ten days."])

@@ -25,6 +25,9 @@ class Scripted:
             raise IndexUnavailable("locked")
         return Retrieval(query, (), context=context)
 
+    async def aclose(self) -> None:
+        pass
+
 
 async def settle() -> None:
     for _ in range(5):
