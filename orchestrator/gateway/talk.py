@@ -133,10 +133,14 @@ class Talk:
     async def held(self) -> AsyncIterator[None]:
         """Have the conversation while the context is open."""
         async with utils.http_context.open():
+            # a session that is left half started is never collected
+            starting = asyncio.create_task(self._start(), name="talk.start")
             try:
-                await self._start()
+                await asyncio.shield(starting)
                 yield
             finally:
+                await asyncio.wait({starting}, timeout=CLOSE_TIMEOUT_S)
+                starting.cancel()
                 await self._close()
 
     def do(self, effect: ToTalk) -> None:

@@ -373,6 +373,28 @@ async def test_what_the_model_is_told_of_before(
     assert len([message for message in asked if message.role != "system"]) == said
 
 
+@pytest.mark.parametrize("ticks", [0, 1, 3, 10, 30])
+async def test_a_client_that_is_gone_before_everything_is_ready(
+    monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    """Catches a session that was left half started, with tasks that nobody ends."""
+
+    async def hold() -> None:
+        async with held(monkeypatch, "Yes."):
+            await asyncio.Event().wait()
+
+    before = asyncio.all_tasks()
+    holding = asyncio.create_task(hold())
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    holding.cancel()
+    await asyncio.wait({holding})
+    left = asyncio.all_tasks() - before
+    if left:
+        _, left = await asyncio.wait(left, timeout=5)
+    assert not left
+
+
 async def test_a_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a greeting that is not told of as an answer."""
     async with held(monkeypatch, opening_line="Hello there!") as made:
