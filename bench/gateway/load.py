@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from bench.gateway import work
-from bench.gateway.wires import PLAYBACK_DONE, TYPED, Incoming, Seen, Wire
+from bench.gateway.wires import TYPED, Incoming, Seen, Wire
 
 CHUNK_S = 0.02
 CHUNK_BYTES = int(CHUNK_S * work.RATE_HZ) * work.SAMPLE_BYTES
@@ -139,6 +139,7 @@ class Session:
         async with asyncio.timeout(PATIENCE_S):
             while not seen():
                 if self.closed:
+                    self._tasks[0].result()  # what the server said was wrong
                     raise ConnectionError(f"closed: {self.socket.close_code}")
                 self._news.clear()
                 await self._news.wait()
@@ -164,22 +165,21 @@ class Session:
                 is_last = incoming.seen is Seen.LAST_AUDIO
                 self.audio.append(Arrival(now, length_s, is_last))
                 self._heard.set()
-                if is_last:
-                    self._will_have_played(now)
+                if is_last and self.wire.played is not None:
+                    self._will_have_played(now, self.wire.played)
             case Seen.OTHER:
                 pass
 
-    def _will_have_played(self, now: float) -> None:
-        """A client of `/orchestrate` says so when it has."""
+    def _will_have_played(self, now: float, message: str) -> None:
         until = 0.0
         for arrival in self.audio:
             until = max(until, arrival.at) + arrival.length_s
         loop = asyncio.get_running_loop()
-        self._playing = loop.call_later(until - now, self._say_played)
+        self._playing = loop.call_later(until - now, self._say_played, message)
 
-    def _say_played(self) -> None:
+    def _say_played(self, message: str) -> None:
         if not self.closed:
-            self._tasks.append(asyncio.create_task(self._send_quietly(PLAYBACK_DONE)))
+            self._tasks.append(asyncio.create_task(self._send_quietly(message)))
 
     async def _send_quietly(self, message: str) -> None:
         with contextlib.suppress(ConnectionClosed):

@@ -31,6 +31,8 @@ class Wire(Protocol):
 
     streams: bool
     """The microphone is always open; else it is only during a turn."""
+    played: str | None
+    """Sent when the answer has been played."""
     begin: str | None
     """Sent before the first audio of a turn."""
     end: str | None
@@ -45,13 +47,13 @@ class Wire(Protocol):
 
 INTERRUPT = json.dumps({"type": "interrupt"})
 TYPED = json.dumps({"type": "text", "text": "Go on."})
-PLAYBACK_DONE = json.dumps({"type": "playback_done"})
 
 
 class TurnWire:
     """`/ws/conversation`, and the floor, which speaks as much of it."""
 
     streams = False
+    played: str | None = None
     begin: str | None = None
     end: str | None = json.dumps({"type": "audio_end"})
 
@@ -78,6 +80,7 @@ class DuplexWire:
     """`/orchestrate`."""
 
     streams = True
+    played: str | None = json.dumps({"type": "playback_done"})
     begin: str | None = None
     end: str | None = None
 
@@ -103,6 +106,7 @@ class PipecatWire:
     """Pipecat's raw serializer. Its microphone is open in either kind of turn."""
 
     streams = True
+    played: str | None = None
 
     def __init__(self, *, manual: bool) -> None:
         self.begin = json.dumps({"type": "begin"}) if manual else None
