@@ -26,6 +26,7 @@ async def memory(site: Site, calls: int) -> dict[str, object]:
             caller = await stack.enter_async_context(Caller.start(site.stack.url))
             callers.append(caller)
             await converse(caller)
+            await caller.rest()  # or this process would need the machine for itself
         pids = [await site.agent_pid(caller.session_id) for caller in callers]
         in_call = [uss_mib(pid) for pid in pids]
         total = family_mib(host)

@@ -138,10 +138,15 @@ class Caller:
 
     async def leave(self) -> None:
         """Leave the room."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.rest()
         await self.room.disconnect()
+
+    async def rest(self) -> None:
+        """Stay in the room, and neither speak nor listen any more."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def end(self) -> httpx.Response:
         """End the session over REST."""
