@@ -12,21 +12,24 @@ from tests.clients.caller import Caller
 
 QUESTION = "How long do I have to return something?"
 SETTLE_S = 2.0
+AT_ONCE = 5
 
 
 async def memory(site: Site, calls: int) -> dict[str, object]:
-    """So many calls at once; one after another they begin, are greeted and answered once."""
+    """So many calls at once; a few at a time they begin, are greeted and answered once."""
     host = site.host_pid()
     await asyncio.sleep(SETTLE_S)
     idle = [uss_mib(pid) for pid in idle_agents(host)]
     alone = family_mib(host)
     async with contextlib.AsyncExitStack() as stack:
-        callers = []
-        for _ in range(calls):
-            caller = await stack.enter_async_context(Caller.start(site.stack.url))
-            callers.append(caller)
-            await converse(caller)
-            await caller.rest()  # or this process would need the machine for itself
+        callers: list[Caller] = []
+        while len(callers) < calls:
+            more = min(AT_ONCE, calls - len(callers))
+            group = [Caller.start(site.stack.url) for _ in range(more)]
+            callers += [await stack.enter_async_context(caller) for caller in group]
+            await asyncio.gather(*(converse(caller) for caller in group))
+            # or this process would need the machine for itself
+            await asyncio.gather(*(caller.rest() for caller in group))
         pids = [await site.agent_pid(caller.session_id) for caller in callers]
         in_call = [uss_mib(pid) for pid in pids]
         total = family_mib(host)
