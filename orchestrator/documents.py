@@ -44,6 +44,8 @@ INDEXING = "majlis:indexing"
 FRESH_S = 180.0
 """How long a word of the indexer counts: longer than any one file takes."""
 TELL_EVERY_S = 0.25
+MAX_UPLOADS_AT_ONCE = 4
+"""Each may fill 64 MiB of the temporary folder."""
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +105,8 @@ class Documents:
         self._library = library
         self._redis = client
         self._indexers = indexers
+        self.uploading = asyncio.Semaphore(MAX_UPLOADS_AT_ONCE)
+        """Held while a request's files come in."""
 
     async def collections(self) -> tuple[str, ...]:
         """Names of all collections."""

@@ -117,6 +117,10 @@ def index_changes(
     every = dict.fromkeys(names, directory) | {
         name: home if home.is_dir() else directory for name, home in homes.items()
     }
+    if not directory.is_dir():
+        # a folder that is not mounted now: nobody removed its documents
+        yield Problem(str(directory), "not there; its collections stay as they are")
+        every = {name: home for name, home in every.items() if home != directory}
     yield from _index(every, index_dir, uploads, embedder, tell)
 
 

@@ -103,7 +103,11 @@ async def upload_documents(request: Request, services: Provided, collection: str
     """
     # read here, and not by FastAPI, so that nobody without a key makes us read anything
     try:
-        async with asyncio.timeout(UPLOAD_TIMEOUT_S), request.form(max_files=MAX_FILES) as form:
+        async with (
+            asyncio.timeout(UPLOAD_TIMEOUT_S),
+            services.documents.uploading,
+            request.form(max_files=MAX_FILES) as form,
+        ):
             files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
             if not files:
                 raise InvalidField("file: a form with at least one file is needed.")

@@ -177,6 +177,21 @@ def test_a_collection_stays_at_home(documents: Path, index_dir: Path) -> None:
     assert texts(index_dir, "default") == ["b", "Beta.", "c", "Gamma."]
 
 
+def test_a_folder_that_is_not_mounted(documents: Path, index_dir: Path) -> None:
+    """Catches indexes that are thrown away because a disk is away for a while."""
+    uploads = documents.parent / "uploads"
+    write(documents / "a.md", "Alpha.")
+    list(index_changes(documents, index_dir, uploads=uploads))
+    documents.rename(documents.parent / "away")
+    (problem,) = index_changes(documents, index_dir, uploads=uploads)
+    assert isinstance(problem, Problem)
+    assert texts(index_dir, "default") == ["a", "Alpha."]
+    (documents.parent / "away").rename(documents)
+    (report,) = index_changes(documents, index_dir, uploads=uploads)
+    assert isinstance(report, CollectionReport)
+    assert not report.is_changed
+
+
 def test_an_update_leaves_the_same_as_a_new_index(documents: Path, index_dir: Path) -> None:
     """Catches what is known of words that is left behind, or lost, when documents change."""
 
