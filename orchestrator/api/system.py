@@ -14,6 +14,7 @@ from agent.job import AgentState
 from agent.settings import PROJECT_ROOT
 from orchestrator.api.services import Provided, Services
 from orchestrator.errors import StoreUnavailable
+from orchestrator.gateway.dialects import doors
 from orchestrator.gateway.gateway import Gateway
 from orchestrator.gateway.sessions import Tally
 from orchestrator.monitoring.health import Condition, condition
@@ -54,6 +55,7 @@ async def root(request: Request, services: Provided) -> Response:
                 "health": "/health",
                 "stats": "/stats",
                 "metrics": "/metrics",
+                **{door.path.rpartition("/")[2]: door.path for door in doors()},
                 "test": "/test",
                 "docs": "/docs",
             },

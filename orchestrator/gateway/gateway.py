@@ -172,6 +172,7 @@ class Gateway:
             tenancy = await self._open(wishes, door)
             job = make_job(wishes, tenancy, self._settings)
             talks = await self._talks()
+            terms = await self._terms(wishes, door, tenancy.session_id)
         except RequestError as error:
             if tenancy is not None:
                 await self._let_go(tenancy)
@@ -182,7 +183,6 @@ class Gateway:
                 await self._let_go(tenancy)
             await self._refuse(websocket, door, ErrorCode.INTERNAL_ERROR, "Not ready yet.")
             return
-        terms = await self._terms(wishes, door, tenancy.session_id)
         connection = self._connection(websocket, door, terms)
         guest = _Guest(connection, tenancy, list(tenancy.history))
         self._guests[tenancy.session_id] = guest

@@ -110,6 +110,7 @@ class Talk:
         self._voice: ClientVoice | None = None
         self._typed_early: str | None = None
         self._turn_is_open = False
+        self._is_deaf = False
         self._hears = True
         self._model = ""
         self._commit_timeout_s = settings.asr_timeout_seconds
@@ -306,6 +307,7 @@ class Talk:
             self._tell(Failed(ErrorCode.NO_SPEECH, "No speech was recognised."))
 
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
+        self._is_deaf = False
         if event.is_final:
             self._words.append(event.transcript)
             return
@@ -354,6 +356,10 @@ class Talk:
 
     def _stage_failed(self, stage: str) -> None:
         code, detail = _FAILURES.get(stage, _BROKEN)
+        if code is ErrorCode.ASR_FAILED and not self._door.manual_turns:
+            if self._is_deaf:
+                return  # it is tried again and again, and told once
+            self._is_deaf = True
         self._tell(Failed(code, detail))
 
     def _cut_off(
