@@ -25,6 +25,7 @@ from launch.output import Tell, relayed
 from launch.plan import Embedded, Plan, make_plan
 from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
+from launch.tree import kill_tree
 from orchestrator.monitoring.supervisord import Supervisord
 from orchestrator.ports import alias_ports
 from orchestrator.settings import SettingsError, load_settings, warn_misspellings
@@ -284,8 +285,7 @@ async def _stop(
         supervisord.terminate()
     done, _ = await asyncio.wait({exited}, timeout=FAST_STOP_S)
     if not done:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(supervisord.pid, signal.SIGKILL)
+        await asyncio.to_thread(kill_tree, supervisord.pid)
         await exited
 
 
