@@ -5,7 +5,7 @@ VENV ?= .venv
 PYTHON ?= $(firstword $(foreach v,python3.11 python3.13 python3.12 python3,$(shell command -v $(v))))
 BIN := $(VENV)/bin
 
-PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
+PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/test.html frontend/vite.config.ts -type f 2>/dev/null)
 
 .PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn bench-gateway faults soak image-check index eval-rag requirements drain resume clean
 

@@ -6,8 +6,18 @@ const orchestrator = process.env.MAJLIS_URL ?? 'http://127.0.0.1:8000';
 
 export default defineConfig({
   plugins: [react()],
-  server: { proxy: { '/api': orchestrator } },
+  server: {
+    proxy: {
+      '/api': orchestrator,
+      '/ws': { target: orchestrator, ws: true },
+      '/orchestrate': { target: orchestrator, ws: true },
+    },
+  },
   // LiveKit's client and React are most of the page and load at once: one file is right.
-  build: { target: 'es2022', chunkSizeWarningLimit: 1200 },
+  build: {
+    target: 'es2022',
+    chunkSizeWarningLimit: 1200,
+    rolldownOptions: { input: { page: 'index.html', test: 'test.html' } },
+  },
   test: { include: ['tests/**/*.test.ts'], environment: 'node' },
 });

@@ -134,9 +134,10 @@ async def metrics(services: Provided) -> Response:
 
 
 @router.get("/test", response_class=HTMLResponse)
-async def test_page() -> HTMLResponse:
-    """A page to try the API with."""
-    return HTMLResponse(TEST_PAGE.read_text(encoding="utf-8"))
+async def test_page() -> Response:
+    """A page to try the WebSocket protocols with; where none is built, one to try the API with."""
+    built = FRONTEND / "test.html"
+    return FileResponse(built if built.is_file() else TEST_PAGE, media_type="text/html")
 
 
 async def _doors(request: Request) -> Tally:

@@ -15,7 +15,7 @@ from tests.clients.stack import eventually, free_port
 from tests.integration.agent.processes import RedisProcess
 from tests.integration.stages.conftest import start_server
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 
 
 class Doors:
