@@ -96,13 +96,17 @@ def main() -> None:
     )
     arguments.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     arguments.add_argument("--sessions", type=int, help="single sessions of each kind")
+    arguments.add_argument("--calls", type=int, help="calls at once")
     arguments.add_argument("--churned", type=int, help="sessions started and ended in a row")
     arguments.add_argument("--quick", action="store_true", help="few of everything")
     arguments.add_argument("--keep", action="store_true", help="write to bench/results/")
     given = arguments.parse_args()
     size = QUICK if given.quick else Size()
     size = Size(
-        given.sessions or size.singles, size.calls, given.churned or size.churned, size.window_s
+        given.sessions or size.singles,
+        given.calls or size.calls,
+        given.churned or size.churned,
+        size.window_s,
     )
     rooms = "LiveKit" if os.environ.get(ROOM_SERVER_VARIABLES[0]) else "devroom"
     figures = asyncio.run(_measure_all(given.only, size, keep_as=rooms if given.keep else None))

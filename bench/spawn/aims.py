@@ -32,7 +32,7 @@ AIMS = (
     Aim("50 starts at once, accepted and lost", "overload.lost", 0, ""),
     Aim("idle child, unique memory", "memory.idle_child_unique_mib.max", 12, "MiB"),
     Aim("child in a call, unique memory", "memory.child_in_a_call_unique_mib.max", 70, "MiB"),
-    Aim("host and 20 calls, total memory", "memory.host_and_calls_total_mib", 2048, "MiB"),
+    Aim("host and 20 calls, total memory", "memory.host_and_20_calls_total_mib", 2048, "MiB"),
     Aim("kill -9 to another agent, p95", "recovery.killed_to_another_agent.p95_ms", 2000),
     Aim("end to all gone, p95", "ending.end_to_all_gone.p95_ms", 1000),
     Aim("left after 500 sessions", "churn.left_in_all", 0, ""),
