@@ -76,6 +76,8 @@ def _config(
         timeout_graceful_shutdown=STOP_WITHIN_S,
         server_header=False,
         ws_max_size=WEBSOCKET_FRAME_BYTES,
+        # base64 of compressed sound: nothing to gain, for a lot of work and 300 KB a connection
+        ws_per_message_deflate=False,
     )
 
 

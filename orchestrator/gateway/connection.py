@@ -104,6 +104,7 @@ class Connection:
     _heard_at: float = field(default_factory=time.monotonic)
     _active_at: float = field(default_factory=time.monotonic)
     _user_speaks: bool = False
+    _talk_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def activity(self) -> Activity:
@@ -126,6 +127,7 @@ class Connection:
                 self._stop_timers()
                 holder.cancel()
                 await asyncio.wait({holder})
+                self._talk_over.set()
         finally:
             await self._hang_up(reader, writer)
 
@@ -138,6 +140,10 @@ class Connection:
     def fail(self, code: ErrorCode, detail: str) -> None:
         """End it for a reason that the client is told."""
         self.tell(Failed(code, detail, fatal=True))
+
+    async def talk_is_over(self) -> None:
+        """Returns when nothing more is said, though the client may not have been let go yet."""
+        await self._talk_over.wait()
 
     def close(self, code: int, reason: str) -> None:
         """End it once what was sent is out."""

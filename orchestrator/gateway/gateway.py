@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
@@ -81,7 +81,6 @@ class _Guest:
     turns: int = 0
     unsaved: bool = False
     saving: asyncio.Task[None] | None = None
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Gateway:
@@ -243,7 +242,9 @@ class Gateway:
         guest.connection.close(GOING_AWAY, "the session was taken up by another connection")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_WITHIN_S):
-                await guest.gone.wait()
+                # its client may be unreachable, and letting it go may take long
+                await guest.connection.talk_is_over()
+                await self._saved(guest)
 
     async def _refuse(self, websocket: WebSocket, door: Door, code: ErrorCode, detail: str) -> None:
         terms = Terms("", self._settings.default_language_code, 16_000, b"")
@@ -313,19 +314,22 @@ class Gateway:
                 _log.warning("history not saved")
                 return
 
+    async def _saved(self, guest: _Guest) -> None:
+        """Returns when all of it is kept, or cannot be for now."""
+        if guest.saving is not None:
+            await asyncio.wait({guest.saving})
+        await self._save(guest)
+
     async def _leave(self, guest: _Guest) -> None:
         session_id = guest.tenancy.session_id
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SAVED_WITHIN_S):
-                    if guest.saving is not None:
-                        await asyncio.wait({guest.saving})
-                    await self._save(guest)
+                    await self._saved(guest)
             await self._let_go(guest.tenancy)
         finally:
             if self._guests.get(session_id) is guest:
                 del self._guests[session_id]
-            guest.gone.set()
 
     async def _let_go(self, tenancy: Tenancy) -> None:
         try:

@@ -317,3 +317,19 @@ async def test_closing_lets_out_what_was_sent() -> None:
         await made.over()
     assert made.socket.got == [{"last": 1}]
     assert made.socket.closed == (1000, "bye")
+
+
+async def test_a_session_can_be_taken_up_before_a_dead_client_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Catches a client that comes back and waits for its own dead connection."""
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.5)
+    async with served(lambda _: [Send({})], reads=False) as made:
+        await asyncio.sleep(0)
+        made.connection.close(1001, "taken up")
+        async with asyncio.timeout(10):
+            await made.connection.talk_is_over()
+        assert made.talk.is_over
+        assert not made.serving.done()
+        await made.over()
+    assert made.socket.closed == (1001, "taken up")
