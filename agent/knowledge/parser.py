@@ -1,12 +1,13 @@
 """`python -m agent.knowledge.parser`: reads and parses one file after the other, with little power.
 
 It takes a `Request` a line on standard input and answers each with a `Reply` a line. It may write
-no file, and use no more memory than its argument says, in bytes. Whoever started it kills it when
-a file takes too long, and starts another.
+no file, and use no more memory in all (bytes) and processor time for one file (seconds) than its
+arguments say: the kernel ends it then. Whoever started it starts another.
 """
 
 import ctypes
 import hashlib
+import math
 import os
 import resource
 import signal
@@ -90,10 +91,17 @@ def _read(path: Path, max_bytes: int) -> bytes:
         return file.read(max_bytes + 1)
 
 
+def _allow_processor(seconds: int) -> None:
+    """From now on; the signal for more is SIGXCPU."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = math.ceil(used.ru_utime + used.ru_stime) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
 def main() -> None:
     """Serve standard input until it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    memory = int(sys.argv[1])
+    memory, cpu_s = int(sys.argv[1]), int(sys.argv[2])
     for limit, value in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_FSIZE, 0),
@@ -105,6 +113,7 @@ def main() -> None:
     out.write(READY)
     out.flush()
     for line in sys.stdin.buffer:
+        _allow_processor(cpu_s)
         try:
             out.write(REPLIES.dump_json(answer(REQUESTS.validate_json(line))) + b"\n")
             out.flush()

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -9,16 +10,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agent.knowledge.errors import UnreadableDocument
-from agent.knowledge.parser import READY, REPLIES, REQUESTS, Reply, Request
+from agent.knowledge.errors import IndexUnavailable, UnreadableDocument
+from agent.knowledge.parser import REPLIES, REQUESTS, Reply, Request
 from agent.settings import PROJECT_ROOT
 
 MEMORY_BYTES = 1 << 30
 """Of address space, the interpreter's and the libraries' own included."""
-TIMEOUT_S = 60.0
-START_TIMEOUT_S = 30.0
+CPU_S = 60
+"""Of processor time, so that a busy machine fails no file."""
+TIMEOUT_S = 600.0
+"""By the clock: for what waits and does not work."""
+START_TIMEOUT_S = 300.0
 _MAX_REPLY_BYTES = 64 * 2**20
 _READ_BYTES = 1 << 16
+_TOO_LONG = "takes too long to read"
 
 
 class ParserProcess:
@@ -28,8 +33,17 @@ class ParserProcess:
     process. For one thread.
     """
 
-    def __init__(self, *, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        cpu_s: int = CPU_S,
+        timeout_s: float = TIMEOUT_S,
+        start_timeout_s: float = START_TIMEOUT_S,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self._cpu_s = cpu_s
         self._timeout_s = timeout_s
+        self._start_timeout_s = start_timeout_s
         self._memory_bytes = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,20 +66,23 @@ class ParserProcess:
     def parse(self, path: Path, filename: str, *, known: str = "") -> Reply:
         """The document in the file at `path`, or why there is none.
 
-        `known` is the hash of a content that need not be parsed again.
+        `known` is the hash of a content that need not be parsed again. Raises `IndexUnavailable`
+        where the process does not start: that says nothing of the file.
         """
         request = REQUESTS.dump_json(Request(str(path), filename, known)) + b"\n"
+        process = self._running()
         try:
-            process = self._running()
             assert process.stdin is not None  # noqa: S101 - it is a pipe
             os.write(process.stdin.fileno(), request)  # shorter than a pipe holds
             return REPLIES.validate_json(self._line(process, self._timeout_s))
         except TimeoutError:
             self._kill()
-            return Reply(problem=f"took longer than {self._timeout_s:.0f} s to read")
+            return Reply(problem=_TOO_LONG)
         except (EOFError, BrokenPipeError):
+            code = process.wait()
             self._kill()
-            return Reply(problem="needs more memory to read than a document may")
+            too_much = "needs more memory to read than a document may"
+            return Reply(problem=_TOO_LONG if code == -signal.SIGXCPU else too_much)
         except UnreadableDocument as error:
             self._kill()
             return Reply(problem=str(error))
@@ -76,8 +93,9 @@ class ParserProcess:
 
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
+            limits = (str(self._memory_bytes), str(self._cpu_s))
             self._process = subprocess.Popen(
-                [sys.executable, "-B", "-m", "agent.knowledge.parser", str(self._memory_bytes)],
+                [sys.executable, "-B", "-m", "agent.knowledge.parser", *limits],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -85,8 +103,11 @@ class ParserProcess:
                 # none of our secrets
                 env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
             )
-            if self._line(self._process, START_TIMEOUT_S) != READY:
-                raise EOFError
+            try:
+                self._line(self._process, self._start_timeout_s)
+            except (TimeoutError, EOFError) as error:
+                self._kill()
+                raise IndexUnavailable("the process that parses does not start") from error
         return self._process
 
     def _line(self, process: "subprocess.Popen[bytes]", timeout_s: float) -> bytes:
