@@ -23,7 +23,7 @@ when he married, and very fond of his wife.
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample documents, and a collection that holds a page of a novel among them."""
     folder = tmp_path_factory.mktemp("documents")
@@ -39,6 +39,16 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, documents: Path) -> Iterator[Stack]:
     """One running instance with embedded Redis, room server and stages."""
+    yield from _running(tmp_path_factory, documents)
+
+
+@pytest.fixture(scope="session")
+def lasting_stack(tmp_path_factory: pytest.TempPathFactory, documents: Path) -> Iterator[Stack]:
+    """The same, for all modules that hold conversations and leave it as they found it."""
+    yield from _running(tmp_path_factory, documents)
+
+
+def _running(tmp_path_factory: pytest.TempPathFactory, documents: Path) -> Iterator[Stack]:
     running = Stack(tmp_path_factory.mktemp("stack"), environment={"KNOWLEDGE_DIR": str(documents)})
     running.start()
     try:

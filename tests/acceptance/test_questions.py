@@ -8,6 +8,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.clients.caller import Caller, read_wav
 from tests.clients.speech import speak
 from tests.clients.stack import Stack
@@ -20,6 +22,12 @@ SPOKEN_FLOOR = 8
 
 Asked = list[tuple[str, str | None]]
 """(question, the document of its first source) for each."""
+
+
+@pytest.fixture(scope="module")
+def stack(lasting_stack: Stack) -> Stack:
+    """The instance that other modules use too."""
+    return lasting_stack
 
 
 def questions(name: str) -> list[dict[str, str]]:

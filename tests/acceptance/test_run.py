@@ -35,20 +35,19 @@ def test_start_again_stop_and_leave_nothing(tmp_path: Path) -> None:
     assert ready < HUNG_S
 
 
-def test_two_copies_run_side_by_side(tmp_path: Path) -> None:
+def test_two_copies_run_side_by_side(lasting_stack: Stack, tmp_path: Path) -> None:
     """Catches a port, socket or name that two instances share."""
-    stacks = [Stack(tmp_path / name) for name in ("one", "two")]
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
+    another = Stack(tmp_path)
+    another.start()
     try:
-        for stack in stacks:
-            stack.start()
+        stacks = (lasting_stack, another)
         sessions = [s.http.post("/api/session/start", json={}).json()["sessionId"] for s in stacks]
         for stack, session in zip(stacks, sessions, strict=True):
             stack.await_status(session, "ready")
+        for stack, session in zip(stacks, sessions, strict=True):
+            stack.http.post("/api/session/end", json={"sessionId": session})
     finally:
-        for stack in stacks:
-            stack.stop()
+        another.stop()
 
 
 def test_sigterm_lets_the_running_call_finish(tmp_path: Path) -> None:
@@ -61,12 +60,12 @@ def test_sigterm_lets_the_running_call_finish(tmp_path: Path) -> None:
         launcher = stack.find("run.py")
         assert launcher is not None
         os.kill(launcher.pid, signal.SIGTERM)
-        eventually(lambda: "Draining" in stack.log.read_text(), within_s=5, what="it drains")
+        eventually(lambda: "Draining" in stack.log.read_text(), within_s=20, what="it drains")
         time.sleep(3)
         assert stack.agent_of(session) is not None
         ended = stack.http.post("/api/session/end", json={"sessionId": session})
         assert ended.status_code == 200
-        eventually(lambda: not stack.processes(), within_s=20, what="all gone after the last call")
+        eventually(lambda: not stack.processes(), within_s=40, what="all gone after the last call")
     finally:
         stack.stop()
 
@@ -97,7 +96,7 @@ def test_a_wrong_value_stops_it_with_one_line(tmp_path: Path, variable: str, val
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 2

@@ -62,13 +62,14 @@ class Stack:
             "RUN_DIR": str(self.run_dir),
             "DATA_DIR": str(self.data_dir),
             "ALIAS_PORTS": "none",
+            "START_TIMEOUT_SECONDS": "240",  # the machine may do other things too
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._known: list[psutil.Process] = []
         self.http = httpx.Client(base_url=self.url, timeout=15)
 
-    def start(self, *, within_s: float = 120) -> None:
+    def start(self, *, within_s: float = 260) -> None:
         """Start, and wait until it says that it is ready."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -166,7 +167,7 @@ class Stack:
         answer = self.http.get(f"/api/session/{session_id}").json()
         return str(answer.get("status", json.dumps(answer)))
 
-    def await_status(self, session_id: str, *wanted: str, within_s: float = 10) -> str:
+    def await_status(self, session_id: str, *wanted: str, within_s: float = 30) -> str:
         """Wait until the session has one of these statuses."""
 
         def look() -> str | None:

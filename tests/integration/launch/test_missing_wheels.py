@@ -29,7 +29,7 @@ def refused(folder: Path, environment: Mapping[str, str]) -> str:
         env={**inherited, **own, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 2, done.stderr
@@ -58,14 +58,14 @@ async def test_without_speech_a_conversation_is_typed_and_read(tmp_path: Path) -
             def said() -> str:
                 return heard.said_by(caller.agent_identity) if heard.states else ""
 
-            await caller.until(lambda: "Hello there!" in said(), within_s=20, what="a greeting")
+            await caller.until(lambda: "Hello there!" in said(), within_s=40, what="a greeting")
             await caller.type("How long do I have to return something?")
-            await caller.until(lambda: heard.sources, within_s=20, what="sources")
-            await caller.until(lambda: "30 days" in said(), within_s=20, what="an answer")
+            await caller.until(lambda: heard.sources, within_s=40, what="sources")
+            await caller.until(lambda: "30 days" in said(), within_s=40, what="an answer")
             agent = caller.room.remote_participants[caller.agent_identity]
             await caller.until(
                 lambda: agent.attributes.get("lk.agent.state") == "listening",
-                within_s=20,
+                within_s=40,
                 what="the agent listens again",
             )
             assert agent.attributes["majlis.speech"] == "off"
