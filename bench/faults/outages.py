@@ -40,11 +40,11 @@ class Endured:
 @contextlib.asynccontextmanager
 async def redis_away(stack: Stack, seconds: float) -> AsyncIterator[None]:
     """Redis is stopped, and connections to it are refused."""
-    await asyncio.to_thread(_supervisorctl, stack, "stop", "redis")
+    await asyncio.to_thread(supervisorctl, stack, "stop", "redis")
     began = time.monotonic()
     yield
     await asyncio.sleep(max(0.0, seconds - (time.monotonic() - began)))
-    await asyncio.to_thread(_supervisorctl, stack, "start", "redis")
+    await asyncio.to_thread(supervisorctl, stack, "start", "redis")
 
 
 @contextlib.asynccontextmanager
@@ -131,7 +131,8 @@ async def _end(stack: Stack, session: str) -> None:
         await http.post("/api/session/end", json={"sessionId": session})
 
 
-def _supervisorctl(stack: Stack, *words: str) -> None:
+def supervisorctl(stack: Stack, *words: str) -> None:
+    """Have supervisord start or stop programs."""
     config = stack.run_dir / "supervisord.conf"
     command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(config), *words]
     subprocess.run(command, check=True, capture_output=True, timeout=30)

@@ -21,6 +21,7 @@ from agent.host_protocol import REPLY_CODEC, REQUEST_CODEC, Done, Spawn
 from agent.job import JOB_CODEC, Job
 from agent.lease import Leases
 from agent.settings import PROJECT_ROOT
+from bench.faults.outages import supervisorctl
 from bench.figures import summary_ms
 from bench.memory import family_mib, uss_mib
 from bench.spawn.agent_server import IDLE_PROCESSES
@@ -51,6 +52,8 @@ class Contender:
 
 async def yardstick(site: Site, jobs: int, *, calls: int) -> dict[str, object]:
     """Both contenders, one after the other."""
+    # it would have agents ended that no session is known to have
+    await asyncio.to_thread(supervisorctl, site.stack, "stop", "beat")
     host = site.host_pid()
     ours = Contender(
         "our host", host, _by_socket(site), lambda: idle_agents(host), lambda: busy_agents(host)
@@ -58,6 +61,7 @@ async def yardstick(site: Site, jobs: int, *, calls: int) -> dict[str, object]:
     figures = {ours.name: await _measure(site, ours, jobs, calls)}
     async with agent_server(site) as theirs:
         figures[theirs.name] = await _measure(site, theirs, jobs, calls)
+    await asyncio.to_thread(supervisorctl, site.stack, "start", "beat")
     return {"idle_processes": IDLE_PROCESSES, **figures}
 
 
