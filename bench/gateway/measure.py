@@ -18,6 +18,10 @@ from bench.gateway.wires import INTERRUPT, PipecatWire
 CYCLE_S = 5.0
 """Each conversation has a turn so often; the conversations are spread over it."""
 
+SHORT_CYCLE_S = 3.2
+"""The same where there are few; an answer in real time still fits in."""
+FEWEST_TURNS = 12
+
 TURN_S = 1.0
 TALK_S = 2.5
 SETTLE_S = 0.7
@@ -47,14 +51,23 @@ async def turns(candidate: Candidate, connections: Sequence[int], window_s: floa
     speech = work.utterance(TURN_S)
     async with running(candidate) as servers:
         for count in connections:
+            cycle_s = CYCLE_S if count >= 10 else SHORT_CYCLE_S
+            longer_s = max(window_s, FEWEST_TURNS * cycle_s / count)
             async with sessions(servers, count) as opened:
-                first_s = await _cycles(opened, speech, window_s, warm_up_s=CYCLE_S)
+                first_s = await _cycles(
+                    opened, speech, longer_s, warm_up_s=cycle_s, cycle_s=cycle_s
+                )
                 figures[str(count)] = summary_ms(first_s) | _health(opened)
     return figures
 
 
 async def _cycles(
-    opened: Sequence[Session], speech: bytes, window_s: float, *, warm_up_s: float
+    opened: Sequence[Session],
+    speech: bytes,
+    window_s: float,
+    *,
+    warm_up_s: float,
+    cycle_s: float = CYCLE_S,
 ) -> list[float]:
     """Each has a turn in every cycle; the answers' delays in seconds, after the warm-up."""
     began = time.monotonic()
@@ -66,11 +79,11 @@ async def _cycles(
             delay_s = await session.turn(speech)
             if at >= warm_up_s:
                 delays.append(delay_s)
-            await asyncio.sleep(max(0.0, at + CYCLE_S - (time.monotonic() - began)))
+            await asyncio.sleep(max(0.0, at + cycle_s - (time.monotonic() - began)))
 
     await asyncio.gather(
         *(
-            converse(session, CYCLE_S * number / len(opened))
+            converse(session, cycle_s * number / len(opened))
             for number, session in enumerate(opened)
         )
     )
