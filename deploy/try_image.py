@@ -26,7 +26,7 @@ from deploy.root import Failed, require, serving, step, within, write_hosts
 DOCKERFILE = PROJECT / "Dockerfile.orchestrator-python"
 NEEDED = {"redis", "api", "worker", "beat", "agent-host"}
 """Programs that are there whatever the settings; others may be beside them."""
-READY_S = 120
+READY_S = 300
 DRAIN_S = 60
 NGINX = ("nginx", "-g", "daemon off;")
 UPGRADE = """\
