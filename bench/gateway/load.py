@@ -52,6 +52,8 @@ class Session:
     audio: list[Arrival] = field(default_factory=list)
     sent: int = 0
     late: int = 0
+    unanswered: int = 0
+    """Turns that got no audio in `PATIENCE_S`."""
     ended_at: float = 0.0
     closed: bool = False
     _to_say: deque[bytes] = field(default_factory=deque)

@@ -76,9 +76,13 @@ async def _cycles(
     async def converse(session: Session, offset_s: float) -> None:
         await asyncio.sleep(offset_s)
         while (at := time.monotonic() - began) < warm_up_s + window_s:
-            delay_s = await session.turn(speech)
-            if at >= warm_up_s:
-                delays.append(delay_s)
+            try:
+                delay_s = await session.turn(speech)
+            except TimeoutError:
+                session.unanswered += 1
+            else:
+                if at >= warm_up_s:
+                    delays.append(delay_s)
             await asyncio.sleep(max(0.0, at + cycle_s - (time.monotonic() - began)))
 
     await asyncio.gather(
@@ -196,7 +200,10 @@ async def real_time(candidate: Candidate, count: int, processes: int, window_s: 
 
 
 def _health(opened: Sequence[Session]) -> Figures:
-    """Whether the load client itself kept up."""
+    """Whether the load client itself kept up, and whether the server answered."""
     sent = sum(session.sent for session in opened)
     late = sum(session.late for session in opened)
-    return {"client_frames_late_percent": round(100 * late / max(1, sent), 2)}
+    return {
+        "client_frames_late_percent": round(100 * late / max(1, sent), 2),
+        "turns_unanswered": sum(session.unanswered for session in opened),
+    }
