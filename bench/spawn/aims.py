@@ -35,7 +35,7 @@ AIMS = (
     Aim("host and 20 calls, total memory", "memory.host_and_20_calls_total_mib", 2048, "MiB"),
     Aim("kill -9 to another agent, p95", "recovery.killed_to_another_agent.p95_ms", 2000),
     Aim("end to all gone, p95", "ending.end_to_all_gone.p95_ms", 1000),
-    Aim("left after 500 sessions", "churn.left_in_all", 0, ""),
+    Aim("left after sessions in a row", "churn.left_in_all", 0, ""),
     Aim(
         "longest gap in a call while 20 start",
         f"stutter.while_they_start.{GAP}",
