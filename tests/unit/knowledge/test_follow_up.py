@@ -19,6 +19,7 @@ def test_questions_that_lean_back(question: str) -> None:
     "question",
     ["How long is a gift card valid?", "Can I pay in instalments?", "Do you deliver to Oman?",
      "كم سنة تبقى بطاقة الهدية صالحة؟", "وصلني الزجاج مكسورا فماذا أفعل؟",
+     "I don't like the lampshade I bought, how many days do I have to send it back?",
      "And can gold members send a brass lamp back after a month for nothing?"],
 )  # fmt: skip
 def test_questions_that_stand_alone(question: str) -> None:
