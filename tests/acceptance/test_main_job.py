@@ -1,6 +1,7 @@
 """A person speaks in a room and the assistant answers from the documents."""
 
 import re
+import time
 from pathlib import Path
 
 import httpx
@@ -39,10 +40,12 @@ async def heard_from(stack: Stack, clip: str, collection: str) -> Caller:
     """Say one clip in a session of its own; the caller, still in the room, when it is answered."""
     caller = await Caller.start(stack.url, userName="Jane", knowledgeBase=collection).__aenter__()
     await caller.until_quiet()
+    began = time.monotonic()
     caller.say(read_wav(AUDIO / f"{clip}.wav"))
-    heard = caller.heard
+    heard, speaker = caller.heard, caller.room.local_participant.identity
     await caller.until(lambda: heard.sources, within_s=30, what="sources")
-    await caller.until_quiet()
+    await caller.until(lambda: heard.said_by(speaker), within_s=30, what="the transcript")
+    await caller.until_quiet(since=began)
     return caller
 
 
