@@ -375,5 +375,5 @@ async def test_phone_and_desktop_fit(
             await expect(page.tab.locator(".composer input")).to_be_in_viewport(ratio=1)
             await expect(page.tab.locator(".end")).to_be_in_viewport(ratio=1)
             wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-            assert await page.tab.evaluate(wide), (locale, width)
+            await page.tab.wait_for_function(wide, timeout=5_000)
             await page.tab.context.close()

@@ -85,4 +85,4 @@ async def test_stock_frontend_joins_talks_and_ends(stack: Stack, starter: Path, 
         stack.await_status(answer["roomName"], "active")
         await page.button("End call").click()
         await expect(page.button("Start call")).to_be_visible()
-        stack.await_status(answer["roomName"], "ended", within_s=30)
+        stack.await_status(answer["roomName"], "ended", within_s=90)
