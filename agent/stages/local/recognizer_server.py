@@ -76,14 +76,16 @@ class Collections:
         except KnowledgeError:
             return None
 
-        def best_score(text: str) -> float:
+        def weight_met(text: str) -> float:
+            # not the share of it: of few words, and nonsense has few, all are met easily
             try:
-                hits = knowledge.search(text, limit=1).hits
+                found = knowledge.search(text, limit=1)
             except KnowledgeError:
                 return 0.0
-            return hits[0].score if hits else 0.0
+            score = found.hits[0].score if found.hits else 0.0
+            return score * sum(word.weight for word in found.words)
 
-        return best_score
+        return weight_met
 
     def _full(self, name: str) -> bool:
         return name not in self.loaded and len(self.loaded) >= MAX_COLLECTIONS

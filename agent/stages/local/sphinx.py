@@ -50,7 +50,7 @@ class Heard:
 NOTHING = Heard("", 0.0, -math.inf)
 
 Telling = Callable[[str], float]
-"""How much the documents have to say on a text, 0..1."""
+"""How much of a text the documents have something to say on: of two texts, the more the better."""
 
 
 class Recognizer:
