@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -117,14 +118,13 @@ class Conversation:
         self._failures = 0
         self._closing = False
         self._abandoned = False
-        self._heard: list[Turn] = list(job.history)
-        self._kept_turns = settings.max_session_history
+        self._heard = deque(job.history, maxlen=settings.history_turns)
         self._question_id: str | None = None
         self._finished_words = ""
         """Of the turn that the user is at, what the recogniser will not change."""
         speaks_for_itself = isinstance(stages.llm, ExtractiveAnswerer)
         self._memory = Memory(
-            None if speaks_for_itself else stages.llm, exchanges=settings.max_session_history
+            None if speaks_for_itself else stages.llm, turns=settings.history_turns
         )
         self._assistant = Assistant(
             instructions=_instructions(job),
@@ -245,7 +245,7 @@ class Conversation:
     @property
     def history(self) -> tuple[Turn, ...]:
         """What was said, as it was heard, oldest first; the latest turns only."""
-        return tuple(self._heard[-self._kept_turns :]) if self._kept_turns else ()
+        return tuple(self._heard)
 
     def _subscribe(self) -> None:
         self.session.on("conversation_item_added", self._on_item)

@@ -32,10 +32,10 @@ class Memory:
     when they do. Without a model, or when it fails, they are forgotten.
     """
 
-    def __init__(self, model: llm.LLM[Any] | None, *, exchanges: int) -> None:
-        """`exchanges`: so many times two messages are shown word for word."""
+    def __init__(self, model: llm.LLM[Any] | None, *, turns: int) -> None:
+        """`turns`: so many are shown word for word."""
         self._model = model
-        self._messages = 2 * exchanges
+        self._turns = turns
         self._summary = ""
         self._covered = ""
         self._task: asyncio.Task[None] | None = None
@@ -48,7 +48,7 @@ class Memory:
     def shown(self, chat_ctx: llm.ChatContext) -> llm.ChatContext:
         """What the model is to see of `chat_ctx`, whose last message is the question: a copy."""
         said = _said(chat_ctx)
-        hidden = {message.id for message in said[: -self._messages - 1]}
+        hidden = {message.id for message in said[: -self._turns - 1]}
         copy = chat_ctx.copy()
         first_said = next((i for i, item in enumerate(copy.items) if item.id in hidden), None)
         copy.items[:] = [item for item in copy.items if item.id not in hidden]
@@ -59,7 +59,7 @@ class Memory:
 
     def follow(self, chat_ctx: llm.ChatContext) -> None:
         """A turn is over; what is getting old is summarised. Returns at once."""
-        if self._model is None or self._task is not None or not self._messages:
+        if self._model is None or self._task is not None or not self._turns:
             return
         due = self._due(_said(chat_ctx))
         if due:
@@ -74,11 +74,11 @@ class Memory:
 
     def _due(self, said: Sequence[llm.ChatMessage]) -> Sequence[llm.ChatMessage]:
         """The older half of what is shown, where enough of it is not in the summary yet."""
-        recent = self._messages // 2
+        recent = self._turns // 2
         old = said[: len(said) - recent]
         ids = [message.id for message in old]
         new = old[ids.index(self._covered) + 1 :] if self._covered in ids else old
-        return new if len(new) >= max(_FEWEST, self._messages - recent) else ()
+        return new if len(new) >= max(_FEWEST, self._turns - recent) else ()
 
     async def _summarise(self, model: llm.LLM[Any], said: Sequence[llm.ChatMessage]) -> None:
         chat_ctx = llm.ChatContext.empty()

@@ -49,6 +49,8 @@ class AgentSettings(BaseSettings):
     opening_line: str | None = None
     """None: a greeting in the session's language."""
     max_session_history: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Exchanges: what the user said and what was answered."""
+    enable_conversation_history: bool = True
     session_timeout_seconds: Seconds = 300.0
     user_join_timeout_seconds: Seconds = 60.0
     user_rejoin_timeout_seconds: Seconds = 30.0
@@ -97,6 +99,11 @@ class AgentSettings(BaseSettings):
     @classmethod
     def _from_project_root(cls, value: Path) -> Path:
         return value if value.is_absolute() else PROJECT_ROOT / value
+
+    @property
+    def history_turns(self) -> int:
+        """How many turns of a conversation are remembered; a turn is one side's."""
+        return 2 * self.max_session_history if self.enable_conversation_history else 0
 
     @property
     def agent_host_socket(self) -> Path:

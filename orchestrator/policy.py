@@ -3,17 +3,16 @@
 from orchestrator.sessions.decisions import Policy
 from orchestrator.settings import Settings
 
-TURNS_PER_EXCHANGE = 2
 REGAIN_FRACTION = 2 / 3
 """Of a lease's life: agents renew every third of it, and after an outage of Redis they all need
 that time to take theirs up again."""
 
 
 def make_policy(settings: Settings) -> Policy:
-    """`MAX_SESSION_HISTORY` counts exchanges: what the user said and what was answered."""
+    """What the settings have on it."""
     return Policy(
         max_restarts=settings.agent_max_restarts,
-        history_turns=TURNS_PER_EXCHANGE * settings.max_session_history,
+        history_turns=settings.history_turns,
         keep_transcripts=settings.keep_transcripts,
         spawn_timeout_s=settings.spawn_timeout_seconds,
         leases_settle_s=REGAIN_FRACTION * settings.agent_lease_seconds,

@@ -46,7 +46,6 @@ from orchestrator.gateway.wishes import (
     read_wishes,
 )
 from orchestrator.monitoring.metrics import Metrics
-from orchestrator.policy import TURNS_PER_EXCHANGE
 from orchestrator.security.api_keys import check_api_key
 from orchestrator.settings import Settings
 
@@ -102,11 +101,7 @@ class Gateway:
         self._silences: dict[tuple[OutputFormat, int], bytes] = {}
         self._executor = InlineExecutor()
         self._process = f"{socket.gethostname()}-{os.getpid()}"
-        self._kept_turns = (
-            TURNS_PER_EXCHANGE * settings.max_session_history
-            if settings.enable_conversation_history
-            else 0
-        )
+        self._kept_turns = settings.history_turns
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -236,8 +236,6 @@ class Talk:
             resumes=False,
             detector_executor=self._detector_executor,
         )
-        if not settings.enable_conversation_history:
-            settings = settings.model_copy(update={"max_session_history": 0})
         conversation = Conversation(job, settings, stages, retriever, self, manner)
         voice = ClientVoice(self._sound(stages), self._tell)
         session = conversation.session

@@ -151,7 +151,7 @@ async def test_blank_and_endless_input() -> None:
 
 async def test_history_is_bounded() -> None:
     """Catches a history that grows with the call."""
-    async with conversation(ScriptedLLM(["A.", "B."]), kept=2) as (talk, heard):
+    async with conversation(ScriptedLLM(["A.", "B."]), kept=1) as (talk, heard):
         for number in (1, 2):
             talk.type(f"Question {number}")
             await until_turns(heard, 2 * number)

@@ -33,17 +33,17 @@ async def settle() -> None:
 
 async def test_the_latest_turns_are_shown() -> None:
     """Catches a context that grows with the call, or loses the instructions or the question."""
-    memory = Memory(None, exchanges=2)
+    memory = Memory(None, turns=4)
     assert texts(memory.shown(conversation_of(9))) == ["Be kind.", "m4", "m5", "m6", "m7", "m8"]
     assert texts(memory.shown(conversation_of(3))) == ["Be kind.", "m0", "m1", "m2"]
-    assert texts(Memory(None, exchanges=0).shown(conversation_of(3))) == ["Be kind.", "m2"]
+    assert texts(Memory(None, turns=0).shown(conversation_of(3))) == ["Be kind.", "m2"]
 
 
 async def test_a_summary_takes_the_place_of_what_is_hidden() -> None:
     """Catches turns that are forgotten although a model could have noted them, noted twice, or
     shown and noted at the same time."""
     model = ScriptedLLM(["Jane wants a lamp.", "Jane has bought it."])
-    memory = Memory(model, exchanges=4)
+    memory = Memory(model, turns=8)
     context = conversation_of(8)
     memory.follow(context)
     await settle()
@@ -75,7 +75,7 @@ async def test_a_summary_takes_the_place_of_what_is_hidden() -> None:
 async def test_a_model_that_fails() -> None:
     """Catches a failed summary that ends the conversation, or is never tried again."""
     model = ScriptedLLM([None, "Noted."])
-    memory = Memory(model, exchanges=2)
+    memory = Memory(model, turns=4)
     memory.follow(conversation_of(7))
     await settle()
     assert memory.summary == ""
