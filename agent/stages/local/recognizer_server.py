@@ -24,7 +24,7 @@ from agent.stages.local.messages import (
     Partial,
     Refused,
 )
-from agent.stages.local.sphinx import RecognitionError, Recognizer, Telling
+from agent.stages.local.sphinx import RecognitionError, Recognizer
 from agent.stages.local.wire import WireError
 
 MAX_UTTERANCE_S = 60.0
@@ -48,6 +48,8 @@ class Collections:
     loaded: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Modification time (ns) and size of what was last tried, by collection."""
     usable: set[str] = field(default_factory=set)
+    knowledge: KnowledgeBase | None = None
+    """Of the collection in use."""
 
     def refresh(self) -> None:
         """Load what is new or changed; a model that cannot be read is left out until it changes."""
@@ -67,25 +69,23 @@ class Collections:
     def use(self, name: str) -> str:
         """Have the recogniser expect a collection; its name, empty if there is none such."""
         used = name if name in self.usable else ""
-        self.recognizer.use(used, self._telling(used) if used else None)
+        if self.knowledge is not None:
+            self.knowledge.close()
+        self.knowledge = _knowledge(self.index_dir, used) if used else None
+        self.recognizer.use(used, self._weight_met)
         return used
 
-    def _telling(self, name: str) -> Telling | None:
+    def _weight_met(self, text: str) -> float:
+        """How much of `text` the documents meet: not the share, as nonsense has few words that
+        tell anything, and of few all are met easily."""
+        if self.knowledge is None:
+            return 0.0
         try:
-            knowledge = KnowledgeBase.open(self.index_dir, name)
+            found = self.knowledge.search(text, limit=1)
         except KnowledgeError:
-            return None
-
-        def weight_met(text: str) -> float:
-            # not the share of it: of few words, and nonsense has few, all are met easily
-            try:
-                found = knowledge.search(text, limit=1)
-            except KnowledgeError:
-                return 0.0
-            score = found.hits[0].score if found.hits else 0.0
-            return score * sum(word.weight for word in found.words)
-
-        return weight_met
+            return 0.0
+        score = found.hits[0].score if found.hits else 0.0
+        return score * sum(word.weight for word in found.words)
 
     def _full(self, name: str) -> bool:
         return name not in self.loaded and len(self.loaded) >= MAX_COLLECTIONS
@@ -97,6 +97,13 @@ class Collections:
             return []
         paths = ((folder.name, Path(folder.path, MODEL_NAME)) for folder in folders)
         return [(name, path) for name, path in paths if path.is_file()]
+
+
+def _knowledge(index_dir: Path, name: str) -> KnowledgeBase | None:
+    try:
+        return KnowledgeBase.open(index_dir, name)
+    except KnowledgeError:
+        return None
 
 
 class Utterance:

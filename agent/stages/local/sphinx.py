@@ -53,6 +53,10 @@ Telling = Callable[[str], float]
 """How much of a text the documents have something to say on: of two texts, the more the better."""
 
 
+def _nothing_told(_text: str) -> float:
+    return 0.0
+
+
 class Recognizer:
     """All decoders, loaded once a process; raises `RecognitionError`."""
 
@@ -65,7 +69,6 @@ class Recognizer:
         )
         self._words: set[str] = set()
         self._used: tuple[pocketsphinx.Decoder, ...] = ()
-        self._telling: Telling = _nothing_told
         self.use("")
 
     def add_collection(self, name: str, model: Path, pronunciations: Mapping[str, str]) -> None:
@@ -84,13 +87,13 @@ class Recognizer:
             raise RecognitionError("a collection's language model cannot be read") from error
         self._words |= unknown
 
-    def use(self, name: str, telling: Telling | None = None) -> None:
+    def use(self, name: str, telling: Telling = _nothing_told) -> None:
         """Hear with a collection added before, or general speech only (empty name).
 
         `telling` judges between decodings that score alike.
         """
         self._used = (self._general,)
-        self._telling = telling or _nothing_told
+        self._telling = telling
         if name:
             try:
                 for decoder in self._expecting:
@@ -133,10 +136,6 @@ class Recognizer:
             raise RecognitionError("PocketSphinx did not end the utterance") from error
         general, *expected = map(_heard, self._used)
         return believed(general, expected, self._telling)
-
-
-def _nothing_told(_text: str) -> float:
-    return 0.0
 
 
 def believed(general: Heard, expected: Sequence[Heard], telling: Telling = _nothing_told) -> Heard:
