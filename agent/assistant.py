@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 
 from livekit import rtc
@@ -41,7 +41,7 @@ class NoDocuments:
         """Nothing to close."""
 
 
-Cite = Callable[[str, tuple[Source, ...]], Awaitable[None]]
+Cite = Callable[[str, tuple[Source, ...]], Coroutine[None, None, None]]
 """Publishes what the answer to a question (its message's id) rests on; may be nothing."""
 
 NewNarration = Callable[[], Narration]
@@ -66,7 +66,7 @@ class Assistant(Agent):
         chat_ctx: llm.ChatContext,
         retriever: Retriever,
         cite: Cite,
-        memory: Memory | None = None,
+        memory: Memory,
         new_narration: NewNarration | None = None,
     ) -> None:
         super().__init__(instructions=instructions, chat_ctx=chat_ctx)
@@ -117,9 +117,7 @@ class Assistant(Agent):
                 await self._retrieve(chat_ctx, question), unsure=_may_be_misheard(question)
             )
             self._remember(question.id, retrieval.sources)
-            if self._memory is not None:
-                chat_ctx = self._memory.shown(chat_ctx)
-            chat_ctx = _with_passages(chat_ctx, question, retrieval)
+            chat_ctx = _with_passages(self._memory.shown(chat_ctx), question, retrieval)
             if self.chat_ctx.get_by_id(question.id) is not None:
                 self._publish(question.id)
         async for chunk in Agent.default.llm_node(self, chat_ctx, tools, model_settings):
@@ -176,7 +174,7 @@ class Assistant(Agent):
             return None
         if question.cited is None:
             question.cited = asyncio.create_task(
-                _run(self._cite(question_id, question.sources)), name="cite"
+                self._cite(question_id, question.sources), name="cite"
             )
         return question.cited
 
@@ -185,10 +183,6 @@ class Assistant(Agent):
         task = None if question is None else self._publish(question.id)
         if task is not None and not task.done():
             await asyncio.wait({task}, timeout=CITE_TIMEOUT_S)
-
-
-async def _run(work: Awaitable[None]) -> None:
-    await work
 
 
 def _last_question(chat_ctx: llm.ChatContext) -> llm.ChatMessage | None:
