@@ -43,6 +43,7 @@ from agent.job import Source
 from agent.knowledge import KnowledgeBase, Retrieval
 from agent.knowledge.index import index_directory
 from agent.knowledge.speculation import Lookup
+from agent.memory import Memory
 from agent.stages.local.answerer import ExtractiveAnswerer
 from bench.figures import summary_ms
 from bench.rag import asked_in
@@ -165,7 +166,11 @@ async def talk(questions: Sequence[str], base: KnowledgeBase, delay_s: float, ah
     rng = random.Random(1)  # noqa: S311 - no secret
     late, model, ears = Late(base, delay_s), Counting(), ScriptedSTT()
     assistant = Assistant(
-        instructions="", chat_ctx=llm.ChatContext.empty(), retriever=late, cite=no_citation
+        instructions="",
+        chat_ctx=llm.ChatContext.empty(),
+        retriever=late,
+        cite=no_citation,
+        memory=Memory(None, turns=2 * len(questions)),
     )
     session: AgentSession[None] = AgentSession(
         stt=ears,
