@@ -4,7 +4,6 @@ A file whose size and time are those that the index knows is not read; one whose
 known is not parsed. Each collection has a home, the directory that it was indexed from.
 """
 
-import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -96,7 +95,7 @@ def index_directory(
         raise NotADirectoryError(f"no directory {directory}")
     names, problems = collection_names(directory)
     yield from problems
-    homes = _homes(index_dir)
+    homes = store.homes(index_dir)
     at_home_here = {name for name, home in homes.items() if home == directory}
     every = dict.fromkeys(names | at_home_here, directory)
     yield from _index(every, index_dir, uploads, embedder, tell)
@@ -113,7 +112,7 @@ def index_changes(
     """The same for every collection, each from its home; `directory` is that of new ones."""
     directory = directory.resolve()
     names = collection_names(directory)[0] | collection_names(uploads)[0]
-    homes = _homes(index_dir)
+    homes = store.homes(index_dir)
     every = dict.fromkeys(names, directory) | {
         name: home if home.is_dir() else directory for name, home in homes.items()
     }
@@ -138,17 +137,6 @@ def _index(
                 yield indexer.update(name, home, collection_sources(home, uploads, name))
             except KnowledgeError as error:
                 yield error
-
-
-def _homes(index_dir: Path) -> dict[str, Path]:
-    """Every collection that has an index that can be read, with its home."""
-    homes: dict[str, Path] = {}
-    for path in index_dir.glob("*.sqlite"):
-        with contextlib.suppress(KnowledgeError):
-            home = store.home(index_dir, path.stem)
-            if home is not None:
-                homes[path.stem] = home
-    return homes
 
 
 class _Indexer:

@@ -20,6 +20,7 @@ from agent.knowledge import store
 from agent.knowledge.documents import FORMATS, suffix_of
 from agent.knowledge.errors import (
     DocumentTooLarge,
+    IndexUnavailable,
     InvalidCollectionName,
     InvalidDocumentName,
     KnowledgeError,
@@ -103,8 +104,7 @@ class Library:
     def collections(self) -> tuple[str, ...]:
         """Names of all collections that have documents or an index, sorted."""
         names = collection_names(self._directory)[0] | collection_names(self._uploads)[0]
-        indexed = {path.stem for path in self._index_dir.glob("*.sqlite")}
-        return tuple(sorted(names | {name for name in indexed if self._home(name) is not None}))
+        return tuple(sorted(names | store.homes(self._index_dir).keys()))
 
     def documents(self, collection: str) -> tuple[DocumentState, ...]:
         """The documents of a collection, by name. Raises `UnknownCollection`."""
@@ -175,15 +175,12 @@ class Library:
 
     def _files(self, collection: str) -> "dict[str, SourceFile]":
         _check_collection(collection)
-        home = self._home(collection)
+        try:
+            home = store.home(self._index_dir, collection)
+        except IndexUnavailable:
+            home = None
         directory = home if home is not None and home.is_dir() else self._directory
         return dict(collection_sources(directory, self._uploads, collection).documents)
-
-    def _home(self, collection: str) -> Path | None:
-        try:
-            return store.home(self._index_dir, collection)
-        except KnowledgeError:
-            return None
 
     def _known(self, collection: str) -> dict[str, _Indexed] | None:
         """What the index knows of each file; None where there is no index."""

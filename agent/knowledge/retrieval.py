@@ -5,13 +5,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from agent.job import Source
 from agent.knowledge import store
-from agent.knowledge.errors import IndexUnavailable, KnowledgeError
+from agent.knowledge.errors import IndexUnavailable
 from agent.knowledge.passages import Passage
 from agent.knowledge.query import QueryWord
 from agent.knowledge.search import ANSWERABLE_SCORE, GUESS_SCORE, Search
@@ -107,11 +108,8 @@ class KnowledgeBase:
 
         `context` is what was asked before, where the query refers to that (`follow_up`).
         """
-        reader = self._reader()
-        try:
+        with self._reading() as reader:
             found = reader.search(query, limit, context)
-        except sqlite3.Error as error:
-            raise IndexUnavailable(f"cannot search {self._name}: {error}") from error
         hits = tuple(Hit(passage, score) for passage, score in found.passages)
         return Retrieval(query, hits, found.words, context)
 
@@ -135,23 +133,15 @@ class KnowledgeBase:
         # imported here: numpy is needed only where there are vectors
         from agent.knowledge.vectors import VectorSearch
 
-        reader = self._reader()
-        if reader.vectors is None:
-            reader.vectors = VectorSearch(reader.connection)
-        try:
+        with self._reading() as reader:
+            if reader.vectors is None:
+                reader.vectors = VectorSearch(reader.connection)
             return reader.vectors(vector, model, limit)
-        except sqlite3.Error as error:
-            raise IndexUnavailable(f"cannot search {self._name}: {error}") from error
 
     def texts(self) -> Iterator[str]:
         """All that the documents say, piece by piece: each title, each heading, each passage."""
-        connection = self._reader().connection
         title = heading = None
-        rows = connection.execute(
-            "SELECT title, heading, text FROM passages JOIN documents ON documents.id = document"
-            " ORDER BY filename, chunk_index"
-        )
-        for row_title, row_heading, text in rows:
+        for row_title, row_heading, text in self._rows():
             if row_title != title:
                 title, heading = row_title, None
                 yield row_title
@@ -159,6 +149,13 @@ class KnowledgeBase:
                 heading = row_heading
                 yield row_heading
             yield text
+
+    def _rows(self) -> Iterator[tuple[str, str, str]]:
+        with self._reading() as reader:
+            yield from reader.connection.execute(
+                "SELECT title, heading, text FROM passages"
+                " JOIN documents ON documents.id = document ORDER BY filename, chunk_index"
+            )
 
     def close(self) -> None:
         """Close all connections, after the queries under way. Closing twice does nothing."""
@@ -171,6 +168,13 @@ class KnowledgeBase:
     async def aclose(self) -> None:
         """`close` without blocking."""
         await asyncio.to_thread(self.close)
+
+    @contextmanager
+    def _reading(self) -> Iterator["_Reader"]:
+        try:
+            yield self._reader()
+        except sqlite3.Error as error:
+            raise IndexUnavailable(f"cannot search {self._name}: {error}") from error
 
     def _reader(self) -> "_Reader":
         reader = getattr(self._local, "reader", None)
@@ -195,16 +199,7 @@ class _Reader:
 
 def collections(index_dir: Path) -> tuple[str, ...]:
     """Names of the collections that can be opened, sorted."""
-    names = sorted(path.stem for path in index_dir.glob("*.sqlite"))
-    return tuple(name for name in names if _opens(index_dir, name))
-
-
-def _opens(index_dir: Path, name: str) -> bool:
-    try:
-        store.connect(index_dir, name).close()
-    except KnowledgeError:
-        return False
-    return True
+    return tuple(sorted(store.homes(index_dir)))
 
 
 def _preview(text: str) -> str:

@@ -19,10 +19,15 @@ never between. The folder must be on a local disk.
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName, UnknownCollection
+from agent.knowledge.errors import (
+    IndexUnavailable,
+    InvalidCollectionName,
+    KnowledgeError,
+    UnknownCollection,
+)
 
 SCHEMA_VERSION = 5
 """Raise it with any change of tables, stems, or passages: older indexes are then built anew."""
@@ -106,15 +111,11 @@ def writing(index_dir: Path, name: str) -> Iterator[sqlite3.Connection]:
             sqlite3.connect(path, timeout=_WRITE_LOCK_TIMEOUT_S, isolation_level=None)
         ) as db:
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with db:  # ends the transaction
+                db.execute("BEGIN IMMEDIATE")
                 if _version(db) != SCHEMA_VERSION:
                     _create(db)
                 yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
         raise IndexUnavailable(f"cannot write {path}: {error}") from error
 
@@ -153,6 +154,17 @@ def home(index_dir: Path, name: str) -> Path | None:
     except sqlite3.Error as error:
         raise IndexUnavailable(f"cannot read the index of {name}: {error}") from error
     return Path(row[0]) if row else None
+
+
+def homes(index_dir: Path) -> dict[str, Path]:
+    """Every collection whose index can be read, with the directory that it was indexed from."""
+    found: dict[str, Path] = {}
+    for path in index_dir.glob("*.sqlite"):
+        with suppress(KnowledgeError):
+            directory = home(index_dir, path.stem)
+            if directory is not None:
+                found[path.stem] = directory
+    return found
 
 
 def drop(db: sqlite3.Connection) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 from agent.settings import AgentSettings
@@ -80,8 +81,8 @@ def main(settings: AgentSettings) -> int:
     failed = False
     for name in collections(settings.knowledge_index_dir):
         try:
-            texts = KnowledgeBase.open(settings.knowledge_index_dir, name).texts()
-            build(texts, models_dir(settings.data_dir) / name)
+            with closing(KnowledgeBase.open(settings.knowledge_index_dir, name)) as base:
+                build(base.texts(), models_dir(settings.data_dir) / name)
         except (KnowledgeError, OSError) as error:
             logger.error("no language model for collection %s: %s", name, error)
             failed = True

@@ -11,7 +11,7 @@ from agent.knowledge import KnowledgeBase, UnknownCollection, collections
 from agent.knowledge.errors import IndexUnavailable, InvalidCollectionName
 from agent.knowledge.index import CollectionReport, index_changes, index_directory
 from agent.knowledge.sources import Problem
-from agent.knowledge.store import index_path, writing
+from agent.knowledge.store import drop, index_path, writing
 
 
 @pytest.fixture
@@ -256,6 +256,20 @@ def test_a_damaged_index_is_reported(documents: Path, index_dir: Path) -> None:
     outcomes = list(index_directory(documents, index_dir))
     assert [type(outcome) for outcome in outcomes] == [IndexUnavailable, CollectionReport]
     assert collections(index_dir) == ("good",)
+
+
+def test_an_index_that_is_dropped_while_it_is_open(documents: Path, index_dir: Path) -> None:
+    """Catches a driver's exception that reaches whoever reads."""
+    write(documents / "a.md", "Alpha.")
+    reports(documents, index_dir)
+    base = KnowledgeBase.open(index_dir, "default")
+    with writing(index_dir, "default") as db:
+        drop(db)
+    with pytest.raises(IndexUnavailable):
+        base.search("alpha")
+    with pytest.raises(IndexUnavailable):
+        list(base.texts())
+    base.close()
 
 
 def test_a_failed_update_changes_nothing(documents: Path, index_dir: Path) -> None:
