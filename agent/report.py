@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from redis.typing import EncodableT
 
+from agent.cancellation import cancel
 from agent.job import REPORT_CODEC, REPORTS_STREAM, Report, StateChanged
 
 STREAM_MAX_LENGTH = 100_000
@@ -19,7 +20,6 @@ STREAM_MAX_LENGTH = 100_000
 
 _MAX_WAITING = 1000
 _RETRY_S = 0.25
-_CANCEL_AGAIN_S = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -72,10 +72,8 @@ class Reports:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # redis-py loses a cancellation that comes at the wrong time, so tell it until it is heard
-        while self._writer is not None and not self._writer.done():
-            self._writer.cancel()
-            await asyncio.wait({self._writer}, timeout=_CANCEL_AGAIN_S)
+        if self._writer is not None:
+            await cancel(self._writer)
         if len(self._backlog) or self._backlog.dropped:
             lost = len(self._backlog) + self._backlog.dropped
             _log.error("reports lost", extra={"reports": lost})

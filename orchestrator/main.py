@@ -27,6 +27,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 from redis.asyncio import Redis
 
+from agent.cancellation import cancel
 from agent.knowledge.library import Library
 from agent.lease import Leases
 from orchestrator.api import knowledge, operations, sessions, system, webhook
@@ -57,7 +58,6 @@ from orchestrator.settings import Settings, SettingsError, load_settings, warn_m
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 1.5
-CANCEL_AGAIN_S = 0.1
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -143,7 +143,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         reader = ReportReader(reading_redis, lifecycle.report, name=name)
         for work in (probes.run(), reader.run()):
-            stack.push_async_callback(_cancelled, asyncio.create_task(work))
+            stack.push_async_callback(cancel, asyncio.create_task(work))
         secret = settings.livekit_api_secret.get_secret_value()
         limit = partial(_limit, redis)
         yield Services(
@@ -169,13 +169,6 @@ def _limit(redis: Redis, what: str, per_minute: int) -> RateLimit:
 
 def _library(settings: Settings) -> Library:
     return Library(settings.knowledge_dir, settings.uploads_dir, settings.knowledge_index_dir)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    # redis-py loses a cancellation that comes while it connects, so tell it until it is heard.
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
 
 
 async def _finish(lifecycle: Lifecycle) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.websockets import WebSocket
 
+from agent.cancellation import cancel
 from agent.job import Turn
 from orchestrator.errors import (
     CapacityFull,
@@ -56,7 +57,6 @@ PREPARED_WITHIN_S = 60.0
 LET_GO_WITHIN_S = 8.0
 SAVED_WITHIN_S = 2.0
 SILENCE_S = 0.05
-CANCEL_AGAIN_S = 0.1
 PUBLISH_EVERY_S = 1.0
 TOTAL_WITHIN_S = 0.25
 _ERRORS: tuple[tuple[type[RequestError], ErrorCode], ...] = (
@@ -115,11 +115,7 @@ class Gateway:
         try:
             yield
         finally:
-            # redis-py loses a cancellation that comes while it connects, so tell until it is heard
-            while pending := [task for task in tasks if not task.done()]:
-                for task in pending:
-                    task.cancel()
-                await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+            await cancel(*tasks)
             await asyncio.gather(*tasks, return_exceptions=True)
             for guest in list(self._guests.values()):
                 guest.connection.close(GOING_AWAY, "the server is going down")
