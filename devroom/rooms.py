@@ -1,6 +1,7 @@
 """All rooms of the process, by name, and the clock they share."""
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -82,25 +83,22 @@ class Rooms:
         self._rooms.pop(room.name, None)
         self._notifier.room_finished(room.snapshot())
 
-    def tick(self) -> None:
-        for room in tuple(self._rooms.values()):
-            room.tick()
-            if room.is_over:
-                self.close(room)
-
-    async def run(self) -> None:
-        """Keeps the clock for all rooms, until cancelled."""
-        odd = False
-        while True:
-            await asyncio.sleep(self._timing.tick_s)
+    def tick(self, *, with_reports: bool = False) -> None:
+        for room in self:
             try:
-                self.tick()
-                if odd:
-                    for room in tuple(self._rooms.values()):
-                        room.report()
+                room.tick()
+                if room.is_over:
+                    self.close(room)
+                elif with_reports:
+                    room.report()
             except Exception:  # one room's fault must not stop the clock of the others
                 _LOGGER.exception("a tick failed")
-            odd = not odd
+
+    async def run(self) -> None:
+        """Keeps the clock for all rooms, until cancelled; they report at every other tick."""
+        for with_reports in itertools.cycle((False, True)):
+            await asyncio.sleep(self._timing.tick_s)
+            self.tick(with_reports=with_reports)
 
     async def shut_down(self) -> None:
         """Sends everyone away for good, as LiveKit does when it is made to stop."""

@@ -23,11 +23,12 @@ from livekit.protocol.room import (
     UpdateRoomMetadataRequest,
     UpdateSubscriptionsRequest,
 )
+from livekit.protocol.webhook import WebhookEvent
 from starlette.applications import Starlette
 
 from devroom.twirp import Twirp
 from tests.unit.devroom.asgi import Answer, ask
-from tests.unit.devroom.parts import KEYS, House, publish, token
+from tests.unit.devroom.parts import KEYS, House, RecordingSink, publish, token
 
 SERVICE = "/twirp/livekit.RoomService"
 PROTOBUF = "application/protobuf"
@@ -38,8 +39,8 @@ MAX_BODY_BYTES = 10_000
 class Api:
     """The room API, and the rooms behind it."""
 
-    def __init__(self) -> None:
-        self.house = House()
+    def __init__(self, house: House) -> None:
+        self.house = house
         self.app = Starlette(routes=Twirp(self.house.rooms, KEYS, MAX_BODY_BYTES).routes())
 
     async def post(
@@ -69,7 +70,7 @@ class Api:
 @pytest.fixture
 async def rooms_api() -> AsyncIterator[Api]:
     """The API; what is still being closed at the end is waited for."""
-    made = Api()
+    made = Api(House())
     yield made
     await made.house.rooms.background.finish()
 
@@ -289,15 +290,15 @@ async def test_data_of_the_api(rooms_api: Api) -> None:
     assert refusal(await rooms_api.call("SendData", wish)) == (400, "invalid_argument")
 
 
-async def test_a_fault_of_ours_is_an_internal_error(
-    rooms_api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Catches a traceback, with what is in it, that reaches a caller."""
+class BrokenSink(RecordingSink):
+    """Fails at every event."""
 
-    def fail(*_: object) -> None:
+    def send(self, event: WebhookEvent) -> None:
         raise RuntimeError("a secret detail")
 
-    monkeypatch.setattr(rooms_api.house.rooms, "get_or_create", fail)
-    answer = await rooms_api.call("CreateRoom", CreateRoomRequest(name="a"))
+
+async def test_a_fault_of_ours_is_an_internal_error() -> None:
+    """Catches a traceback, with what is in it, that reaches a caller."""
+    answer = await Api(House(hooks=BrokenSink())).call("CreateRoom", CreateRoomRequest(name="a"))
     assert refusal(answer) == (500, "internal")
     assert "secret" not in answer.text
