@@ -52,11 +52,7 @@ class Settings(AgentSettings):
     # the server
     host: str = "127.0.0.1"
     port: Port = 8000
-    alias_ports: Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_unless_none)] = (
-        8004,
-        5204,
-        8765,
-    )
+    alias_ports: Annotated[tuple[Port, ...], *CommaSeparatedOrNone] = (8004, 5204, 8765)
     api_workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that serve the API and the WebSocket doors, on the same ports."""
     tls_cert_file: Path | None = None

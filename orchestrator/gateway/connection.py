@@ -43,8 +43,6 @@ from orchestrator.gateway.limits import MessageRate, Outbox, OutboxFull
 if TYPE_CHECKING:
     from orchestrator.gateway.talk import Talk
 
-SEND_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 2.0
 _YIELD_EVERY = 32
 """Messages, after which others have a turn."""
 
@@ -71,6 +69,10 @@ class Bounds:
     """How long a client may send nothing at all."""
     idle_s: float
     """How long nobody may say anything."""
+    send_s: float = 10.0
+    """How long one message may take to leave."""
+    close_s: float = 2.0
+    """How long a client may take to read its last messages, and to hang up."""
 
 
 class Observer(Protocol):
@@ -252,7 +254,7 @@ class Connection:
         while (entry := await self._outbox.get()) is not None:
             text, is_audio = entry
             try:
-                async with asyncio.timeout(SEND_TIMEOUT_S):
+                async with asyncio.timeout(self.bounds.send_s):
                     await self.socket.send_text(text)
                 if is_audio and self._talk is not None:
                     self._talk.audio_written()
@@ -266,7 +268,7 @@ class Connection:
         self, reader: "asyncio.Task[None] | None", writer: "asyncio.Task[None]"
     ) -> None:
         self._outbox.close()
-        await asyncio.wait({writer}, timeout=CLOSE_TIMEOUT_S)
+        await asyncio.wait({writer}, timeout=self.bounds.close_s)
         tasks = [task for task in (reader, writer) if task is not None]
         for task in tasks:
             task.cancel()
@@ -277,7 +279,7 @@ class Connection:
         if self.socket.client_state is WebSocketState.DISCONNECTED:
             return
         with contextlib.suppress(TimeoutError, RuntimeError, OSError, WebSocketDisconnect):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            async with asyncio.timeout(self.bounds.close_s):
                 await self.socket.close(closing.code, closing.reason[:120])
 
     # time

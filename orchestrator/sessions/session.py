@@ -217,7 +217,7 @@ class Session:
     """When the first agent came."""
     agent_state: AgentState | None = None
     missed_since: float | None = None
-    """Since when nobody holds its lease, although its agent should."""
+    """Since when its agent is not seen somewhere where it should be."""
     ending_at: float | None = None
     ended_at: float | None = None
     end_reason: EndReason | None = None

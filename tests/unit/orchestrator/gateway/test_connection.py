@@ -5,13 +5,12 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 from starlette.websockets import WebSocketState
 
-from orchestrator.gateway import connection as module
 from orchestrator.gateway.connection import Bounds, Connection
 from orchestrator.gateway.dialect import (
     Activity,
@@ -30,12 +29,13 @@ from orchestrator.gateway.dialect import (
     TimerRang,
 )
 from orchestrator.gateway.talk import Talk
+from tests.unit.orchestrator.gateway.watched import Watched
 
 BOUNDS = Bounds(max_message_bytes=1000, messages_per_second=1000.0, silent_s=60.0, idle_s=60.0)
 
 
 @dataclass
-class Socket:
+class Socket(Watched):
     """A client: what it sends is put in, what it got comes out."""
 
     client_state: WebSocketState = WebSocketState.CONNECTED
@@ -43,7 +43,6 @@ class Socket:
     got: list[dict[str, Any]] = field(default_factory=list)
     closed: tuple[int, str] | None = None
     reads: bool = True
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def say(self, data: str | bytes) -> None:
         kind = "text" if isinstance(data, str) else "bytes"
@@ -65,20 +64,22 @@ class Socket:
     async def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
 
-    async def until(self, look: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not look():
-                self.changed.clear()
-                await self.changed.wait()
-
 
 @dataclass
-class Scripted:
+class Scripted(Watched):
     """A dialect that does what it is told, and remembers the events."""
 
     react: Callable[[Event], list[Effect]] = lambda _: []
-    activity: Activity = Activity.IDLE
+    doing: Activity = Activity.IDLE
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=10_000))
+    looks: int = 0
+    """How often its activity was looked at."""
+
+    @property
+    def activity(self) -> Activity:
+        self.looks += 1
+        self.changed.set()
+        return self.doing
 
     def on(self, event: Event, at: float) -> list[Effect]:
         assert at > 1e9
@@ -268,21 +269,21 @@ async def test_bounds(bounds: Bounds, data: str | bytes | None, code: ErrorCode)
 
 async def test_nobody_is_idle_while_the_agent_speaks() -> None:
     """Catches a long answer that is taken for silence."""
-    async with served(fatal, bounds=Bounds(10, 1000.0, 60.0, 0.1)) as made:
-        made.dialect.activity = Activity.SPEAKING
-        await asyncio.sleep(0.4)
+    async with served(fatal, bounds=replace(BOUNDS, idle_s=0.05)) as made:
+        made.dialect.doing = Activity.SPEAKING
+        looks = made.dialect.looks
+        await made.dialect.until(lambda: made.dialect.looks > looks + 5)
         assert not made.serving.done()
-        made.dialect.activity = Activity.LISTENING
+        made.dialect.doing = Activity.LISTENING
         await made.over()
     assert made.socket.got == [{"type": "error", "code": "session_timeout"}]
 
 
-async def test_a_client_that_never_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_never_reads() -> None:
     """Catches memory that grows with it, and a connection that stays for ever."""
-    monkeypatch.setattr(module, "SEND_TIMEOUT_S", 3600.0)
-    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.05)
+    bounds = replace(BOUNDS, send_s=3600.0, close_s=0.05)
     big = Send({"data": "x" * 900})
-    async with served(lambda _: [big] * 100, reads=False) as made:
+    async with served(lambda _: [big] * 100, bounds=bounds, reads=False) as made:
         for _ in range(100):
             made.socket.say("more")
         await made.over()
@@ -290,11 +291,10 @@ async def test_a_client_that_never_reads(monkeypatch: pytest.MonkeyPatch) -> Non
     assert made.socket.closed == (1008, "the client does not read")
 
 
-async def test_a_client_that_reads_too_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_reads_too_slowly() -> None:
     """Catches a writer that waits for one client for ever."""
-    monkeypatch.setattr(module, "SEND_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.05)
-    async with served(lambda _: [Send({})], reads=False) as made:
+    bounds = replace(BOUNDS, send_s=0.05, close_s=0.05)
+    async with served(lambda _: [Send({})], bounds=bounds, reads=False) as made:
         await made.over()
     assert made.counting.dropped == 1
 
@@ -319,12 +319,10 @@ async def test_closing_lets_out_what_was_sent() -> None:
     assert made.socket.closed == (1000, "bye")
 
 
-async def test_a_session_can_be_taken_up_before_a_dead_client_is_let_go(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_session_can_be_taken_up_before_a_dead_client_is_let_go() -> None:
     """Catches a client that comes back and waits for its own dead connection."""
-    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.5)
-    async with served(lambda _: [Send({})], reads=False) as made:
+    bounds = replace(BOUNDS, close_s=0.5)
+    async with served(lambda _: [Send({})], bounds=bounds, reads=False) as made:
         await asyncio.sleep(0)
         made.connection.close(1001, "taken up")
         async with asyncio.timeout(10):

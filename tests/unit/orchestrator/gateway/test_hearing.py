@@ -1,7 +1,7 @@
 """The user's audio on its way to the session: in order, to the turn it belongs to, in bounds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,20 +12,20 @@ from orchestrator.gateway.audio import Pcm
 from orchestrator.gateway.audio.wav import wav
 from orchestrator.gateway.dialect import EndTurn, ErrorCode, Event, Failed, Hear
 from orchestrator.gateway.hearing import Hearing, Limits
+from tests.unit.orchestrator.gateway.watched import Watched
 
 LOUD = b"\x00\x40"
 RATE_HZ = 16_000
 
 
 @dataclass
-class Session:
+class Session(Watched):
     """What the session heard, and where turns ended in it."""
 
     hearing: Hearing
     told: list[Event] = field(default_factory=list)
     heard: bytearray = field(default_factory=bytearray)
     turns: list[bytes] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self) -> None:
         async for frame in self.hearing.audio:
@@ -40,12 +40,6 @@ class Session:
     def tell(self, event: Event) -> None:
         self.told.append(event)
         self.changed.set()
-
-    async def until(self, look: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not look():
-                self.changed.clear()
-                await self.changed.wait()
 
 
 @asynccontextmanager

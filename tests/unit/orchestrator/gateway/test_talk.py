@@ -1,7 +1,7 @@
 """A conversation behind a door, with stages that do what a test says: from effects to events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +44,7 @@ from orchestrator.gateway.inline import InlineExecutor
 from orchestrator.gateway.talk import AudioWishes, Talk, ToTalk
 from orchestrator.settings import Settings
 from tests.unit.agent.scripted import NO_RETRIES, ScriptedLLM, ScriptedRetriever
+from tests.unit.orchestrator.gateway.watched import Watched
 
 RATE_HZ = 16_000
 SECONDS_A_WORD = 0.1
@@ -125,12 +126,11 @@ class _Counting(stt.RecognizeStream):
 
 
 @dataclass
-class Told:
+class Told(Watched):
     """What the dialect was told, and what went into the history."""
 
     events: list[Event] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
@@ -139,12 +139,6 @@ class Told:
     def turn_ended(self, turn: Turn) -> None:
         self.turns.append(turn)
         self.changed.set()
-
-    async def until(self, look: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not look():
-                self.changed.clear()
-                await self.changed.wait()
 
     def of(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,18 +15,18 @@ from agent.narration import _MARK, Mark
 from orchestrator.gateway.audio import OutputFormat, make_encoder
 from orchestrator.gateway.dialect import Audio, AudioEnded, Event, Interrupted, Sentence, TextEnded
 from orchestrator.gateway.voice import Answer, ClientVoice, Sound
+from tests.unit.orchestrator.gateway.watched import Watched
 
 RATE_HZ = 16_000
 
 
 @dataclass
-class Heard:
+class Heard(Watched):
     """What the dialect was told, and when."""
 
     events: list[Event] = field(default_factory=list)
     at_s: list[float] = field(default_factory=list)
     finished: list[PlaybackFinishedEvent] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
@@ -36,12 +36,6 @@ class Heard:
     def on_finished(self, event: PlaybackFinishedEvent) -> None:
         self.finished.append(event)
         self.changed.set()
-
-    async def until(self, look: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not look():
-                self.changed.clear()
-                await self.changed.wait()
 
     @property
     def audio(self) -> list[Audio]:
