@@ -209,7 +209,7 @@ def test_what_is_not_supported_is_refused_with_a_sentence(
         (b"\xff\xff\xff", "application/protobuf", 400),
         (b"{", "application/json", 400),
         (b'{"names": 3}', "application/json", 400),
-        (gzip.compress(b"x"), "text/plain", 404),
+        (gzip.compress(b"x", mtime=0), "text/plain", 404),
         (b" " * 3_000_000, "application/json", 429),
     ],
 )
