@@ -68,6 +68,19 @@ describe('talking', () => {
     expect(session().microphone).toBe('off');
   });
 
+  it('complains of no microphone that was let go while it was being published', async () => {
+    const { link, conversation, session } = page();
+    let publish: () => void = () => undefined;
+    link.publishing = new Promise((resolve) => (publish = resolve));
+    const talk = conversation.talk('ar-EG', '');
+    await vi.advanceTimersByTimeAsync(0);
+    link.onEvent({ type: 'agent', agent: { ...LISTENING, hears: false } });
+    await vi.advanceTimersByTimeAsync(0);
+    publish();
+    await talk;
+    expect(session().microphone).toBe('off');
+  });
+
   it('keeps what could not be sent out of the captions', async () => {
     const parts = await talking();
     parts.link.sendFailure = new Error('down');

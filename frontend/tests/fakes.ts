@@ -7,7 +7,7 @@ import {
   type SessionRecord,
   type StartRequest,
 } from '../src/core/api';
-import type { Link, LinkEvent } from '../src/core/link';
+import { MicrophoneError, type Link, type LinkEvent } from '../src/core/link';
 import type { Store } from '../src/core/memory';
 import type { Agent } from '../src/core/session';
 
@@ -60,6 +60,8 @@ export class FakeLink implements Link {
   /** What becomes of the next connects, in turn; after these they succeed. */
   refusals: Error[] = [];
   microphoneFailure: Error | null = null;
+  /** Holds `publishMicrophone` back until it is resolved. */
+  publishing: Promise<void> = Promise.resolve();
   sendFailure: Error | null = null;
   connected = false;
   microphone: 'closed' | 'open' | 'live' | 'muted' = 'closed';
@@ -84,7 +86,8 @@ export class FakeLink implements Link {
   }
 
   async publishMicrophone(muted: boolean): Promise<void> {
-    await Promise.resolve();
+    await this.publishing;
+    if (this.microphone === 'closed') throw new MicrophoneError('failed');
     this.microphone = muted ? 'muted' : 'live';
   }
 

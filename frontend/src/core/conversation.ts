@@ -326,24 +326,30 @@ export class Conversation {
   #openMicrophone(): void {
     if (this.#snapshot.session.agent?.hears === false) return;
     this.#dispatch({ type: 'microphone', state: 'asking' });
-    this.#opened = this.#link.openMicrophone();
-    this.#opened.catch((error: unknown) => this.#onMicrophone(error));
+    const opened = this.#link.openMicrophone();
+    this.#opened = opened;
+    opened.catch((error: unknown) => this.#onMicrophone(opened, error));
   }
 
   async #publishMicrophone(): Promise<void> {
     const call = this.#call;
+    const opened = this.#opened;
+    if (opened === null) return;
     try {
-      if (this.#opened === null) return;
-      await this.#opened;
+      await opened;
       if (call !== this.#call || this.#snapshot.session.phase !== 'joined') return;
       await this.#link.publishMicrophone(this.#muted);
-      this.#dispatch({ type: 'microphone', state: this.#muted ? 'muted' : 'live' });
     } catch (error) {
-      this.#onMicrophone(error);
+      this.#onMicrophone(opened, error);
+      return;
     }
+    if (this.#opened !== opened) return;
+    this.#dispatch({ type: 'microphone', state: this.#muted ? 'muted' : 'live' });
   }
 
-  #onMicrophone(error: unknown): void {
+  /** What became of a microphone that has been closed since is of no interest. */
+  #onMicrophone(opened: Promise<void>, error: unknown): void {
+    if (this.#opened !== opened) return;
     this.#opened = null;
     const state = error instanceof MicrophoneError ? error.state : 'failed';
     this.#dispatch({ type: 'microphone', state });

@@ -109,16 +109,17 @@ export class LiveKitLink implements Link {
   }
 
   async publishMicrophone(muted: boolean): Promise<void> {
-    if (this.#microphone === null) throw new MicrophoneError('failed');
+    const track = this.#microphone;
+    if (track === null) throw new MicrophoneError('failed');
     try {
-      if (muted) await this.#microphone.mute();
-      await this.#room.localParticipant.publishTrack(this.#microphone, {
+      if (muted) await track.mute();
+      await this.#room.localParticipant.publishTrack(track, {
         source: Track.Source.Microphone,
       });
     } catch (error) {
       throw new MicrophoneError('failed', { cause: error });
     }
-    this.#microphone.mediaStreamTrack.addEventListener('ended', () => {
+    track.mediaStreamTrack.addEventListener('ended', () => {
       if (!this.#leaving) this.onEvent({ type: 'microphone', state: 'missing' });
     });
   }
@@ -132,9 +133,9 @@ export class LiveKitLink implements Link {
     this.#microphone = null;
     if (track === null) return;
     track.stop();
-    if (this.#room.state === ConnectionState.Connected) {
-      await this.#room.localParticipant.unpublishTrack(track);
-    }
+    if (this.#room.state !== ConnectionState.Connected) return;
+    // Fails as its publishing did, which may be under way.
+    await this.#room.localParticipant.unpublishTrack(track).catch(() => undefined);
   }
 
   async sendText(text: string): Promise<void> {
