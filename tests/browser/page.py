@@ -157,6 +157,7 @@ class TalkPage:
         if sessions is not None:
             await page.tab.route("**/api/**", sessions.answer)
         await page.tab.goto(url)
+        await page.tab.get_by_role("main").wait_for()
         return page
 
     @property
