@@ -130,6 +130,8 @@ class UserJoined:
     session_id: str
     fence: int
     at: float
+    visit: str = ""
+    """LiveKit's id of this stay in the room (the participant's `sid`)."""
     kind: Literal["user_joined"] = "user_joined"
 
 

@@ -192,8 +192,8 @@ class RoomAgent:
                 await asyncio.sleep(CONNECT_RETRY_S * attempt)
         job = self._job
         self._reports.send(AgentJoined(job.session_id, job.fence, time.time()))
-        if job.user_identity in self._room.remote_participants:
-            self._on_user_joined()
+        for participant in self._room.remote_participants.values():
+            self._on_participant(participant)
 
     def _build(self) -> Conversation:
         job, settings = self._job, self._settings
@@ -240,16 +240,12 @@ class RoomAgent:
         self._room.on("reconnected", lambda: self._own(self._show_again()))
 
     def _on_participant(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.identity == self._job.user_identity:
-            self._on_user_joined()
-
-    def _on_user_joined(self) -> None:
-        if self._presence.user_is_here:
-            return
         job = self._job
+        if participant.identity != job.user_identity or self._presence.user_is_here:
+            return
         self._presence.user_joined(time.monotonic())
         self._changed.set()
-        self._reports.send(UserJoined(job.session_id, job.fence, time.time()))
+        self._reports.send(UserJoined(job.session_id, job.fence, time.time(), participant.sid))
         self._greet()
 
     def _on_participant_gone(self, participant: rtc.RemoteParticipant) -> None:

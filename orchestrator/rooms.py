@@ -47,6 +47,8 @@ class RoomEvent:
     room: str
     identity: str = ""
     """The participant it is about."""
+    visit: str = ""
+    """That participant's `sid`, which is another one at each return."""
 
 
 class WebhookDoor:
@@ -70,7 +72,8 @@ class WebhookDoor:
             if type(error) is not Exception:
                 raise
             raise Unauthenticated("The signature does not hold.") from error
-        return RoomEvent(event.event, event.room.name, event.participant.identity)
+        who = event.participant
+        return RoomEvent(event.event, event.room.name, who.identity, who.sid)
 
 
 class RoomServer:

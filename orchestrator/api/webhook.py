@@ -44,5 +44,7 @@ async def _apply(event: RoomEvent, services: Services) -> None:
     elif event.event in _DEPARTURES:
         await lifecycle.change(
             event.room,
-            lambda s: decisions.on_departure(s, identity=event.identity, at=services.clock()),
+            lambda s: decisions.on_departure(
+                s, identity=event.identity, visit=event.visit, at=services.clock()
+            ),
         )

@@ -111,9 +111,10 @@ def on_report(session: Session, report: Report, policy: Policy) -> Decision:
     match report:
         case AgentJoined(at=at):
             return Decision(_if_allowed(session, AgentArrived(at)))
-        case UserJoined(at=at):
+        case UserJoined(at=at, visit=visit):
             # The agent sees the user from within the room, so it is there itself.
-            return Decision(_if_allowed(_if_allowed(session, AgentArrived(at)), UserArrived()))
+            session = _if_allowed(session, AgentArrived(at))
+            return Decision(_if_allowed(session, UserArrived(visit)))
         case UserLeft():
             return Decision(_if_allowed(session, UserWentAway()))
         case StateChanged(state=state):
@@ -130,13 +131,16 @@ def on_report(session: Session, report: Report, policy: Policy) -> Decision:
             assert_never(report)
 
 
-def on_departure(session: Session, *, identity: str, at: float) -> Decision:
-    """The room server saw a participant leave.
+def on_departure(session: Session, *, identity: str, visit: str, at: float) -> Decision:
+    """The room server saw a participant leave, at the end of a `visit` (its `sid`).
 
+    A user who came back has begun another visit: the end of the one before is often told after it.
     The agent keeps the grace time for the user. An agent has a grace time too: its process may be
     well and come back, or be on its way out, which its host reports.
     """
     if identity == session.user_identity:
+        if session.visit and visit != session.visit:
+            return Decision(session)
         return Decision(_if_allowed(session, UserWentAway()))
     if identity == session.agent_identity and session.missed_since is None:
         return Decision(_if_allowed(session, AgentMissed(at)))

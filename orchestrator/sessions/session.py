@@ -73,7 +73,9 @@ class AgentArrived:
 
 @dataclass(frozen=True, slots=True)
 class UserArrived:
-    """Its user is in the room."""
+    """Its user is in the room; `visit` is LiveKit's id of this stay, where it is known."""
+
+    visit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,8 @@ class Session:
     agent_joined_at: float | None = None
     """When the first agent came."""
     agent_state: AgentState | None = None
+    visit: str = ""
+    """LiveKit's id of the user's last stay in the room, where it is known."""
     missed_since: float | None = None
     """Since when its agent is not seen somewhere where it should be."""
     ending_at: float | None = None
@@ -273,8 +277,10 @@ def _with(session: Session, event: Event) -> Session:
             return replace(session, host=host, fence=fence, placed_at=at)
         case AgentArrived(at):
             return replace(session, agent_joined_at=session.agent_joined_at or at)
-        case Unplaced() | UserArrived() | UserWentAway():
+        case Unplaced() | UserWentAway():
             return session
+        case UserArrived(visit):
+            return replace(session, visit=visit)
         case AgentMissed(since):
             return replace(session, missed_since=since)
         case AgentLost(at):

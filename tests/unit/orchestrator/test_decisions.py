@@ -287,19 +287,32 @@ def test_tidying_up_leaves_others_alone() -> None:
 def test_only_the_user_who_leaves_counts() -> None:
     """Catches the departure of an agent that is taken for the user's."""
     active = session_in(S.ACTIVE)
-    guest = decisions.on_departure(active, identity="guest", at=NOW)
+    guest = decisions.on_departure(active, identity="guest", visit="PA_1", at=NOW)
     assert guest.session is active
-    user = decisions.on_departure(active, identity=active.user_identity, at=NOW)
+    user = decisions.on_departure(active, identity=active.user_identity, visit="PA_1", at=NOW)
     assert user.session.status is S.READY
+
+
+def test_a_user_who_came_back_has_not_left() -> None:
+    """Catches the end of a visit that is told after the next one began, as when a page reloads."""
+    joined = UserJoined(SESSION_ID, FENCE, NOW, visit="PA_2")
+    back = decisions.on_report(session_in(S.READY), joined, POLICY).session
+    user = back.user_identity
+    late = decisions.on_departure(back, identity=user, visit="PA_1", at=LATER)
+    assert late.session is back
+    gone = decisions.on_departure(back, identity=user, visit="PA_2", at=LATER)
+    assert gone.session.status is S.READY
 
 
 @pytest.mark.parametrize("status", SessionStatus)
 def test_an_agent_that_leaves_its_room_is_missed_at_once(status: SessionStatus) -> None:
     """Catches a webhook that nothing comes of, and one of an agent that was to leave."""
     session = session_in(status)
-    left = decisions.on_departure(session, identity=f"agent-{SESSION_ID}", at=LATER).session
+    left = decisions.on_departure(
+        session, identity=f"agent-{SESSION_ID}", visit="PA_1", at=LATER
+    ).session
     assert left.missed_since == (LATER if status in (S.READY, S.ACTIVE) else None)
-    again = decisions.on_departure(left, identity=f"agent-{SESSION_ID}", at=LATER + 9)
+    again = decisions.on_departure(left, identity=f"agent-{SESSION_ID}", visit="PA_1", at=LATER + 9)
     assert again.session is left
 
 

@@ -57,14 +57,18 @@ def _signed(body: bytes, *, secret: str = SECRET, of: bytes | None = None) -> st
 
 
 BODY = json.dumps(
-    {"event": "participant_left", "room": {"name": SESSION_ID}, "participant": {"identity": "u"}}
+    {
+        "event": "participant_left",
+        "room": {"name": SESSION_ID},
+        "participant": {"identity": "u", "sid": "PA_1"},
+    }
 ).encode()
 
 
 def test_a_signed_webhook_is_read() -> None:
     """Catches a real webhook that is refused, with or without `Bearer`."""
     door = WebhookDoor(KEY, SECRET)
-    expected = RoomEvent("participant_left", SESSION_ID, "u")
+    expected = RoomEvent("participant_left", SESSION_ID, "u", "PA_1")
     assert door.read(BODY, _signed(BODY)) == expected
     assert door.read(BODY, f"Bearer {_signed(BODY)}") == expected
 
