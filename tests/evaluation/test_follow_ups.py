@@ -2,20 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from pydantic import BaseModel
 
 from agent.knowledge import KnowledgeBase, Retrieval
 from agent.knowledge.extract import extract
 from agent.knowledge.follow_up import context_of
-from agent.knowledge.index import index_directory
 from agent.knowledge.words import Stemmer, normalise
 
 HERE = Path(__file__).parent
-DOCUMENTS = HERE.parent.parent / "documents"
 
 
 class Unanswerable(BaseModel):
@@ -37,16 +33,6 @@ class FollowUps(BaseModel):
 
     answerable: list[Answerable]
     unanswerable: list[Unanswerable]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
-    """The sample documents."""
-    index_dir = tmp_path_factory.mktemp("knowledge")
-    list(index_directory(DOCUMENTS, index_dir))
-    base = KnowledgeBase.open(index_dir, "default")
-    yield base
-    base.close()
 
 
 def test_follow_ups(base: KnowledgeBase) -> None:

@@ -5,7 +5,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,11 +13,9 @@ from pydantic import BaseModel
 
 from agent.knowledge import KnowledgeBase
 from agent.knowledge.extract import extract
-from agent.knowledge.index import index_directory
 from agent.knowledge.words import Stemmer, normalise
 
 HERE = Path(__file__).parent
-DOCUMENTS = HERE.parent.parent / "documents"
 
 
 class Question(BaseModel):
@@ -46,23 +43,6 @@ class Figures:
     """With an extract that holds what an answer must."""
     refused: int
     """Of those without an answer."""
-
-
-@pytest.fixture(scope="module")
-def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Indexes of the sample documents, the clinic's and the library's."""
-    index_dir = tmp_path_factory.mktemp("knowledge")
-    list(index_directory(DOCUMENTS, index_dir))
-    list(index_directory(HERE / "collections", index_dir))
-    return index_dir
-
-
-@pytest.fixture
-def base(index_dir: Path, collection: str) -> Iterator[KnowledgeBase]:
-    """The collection that the questions are about."""
-    base = KnowledgeBase.open(index_dir, collection)
-    yield base
-    base.close()
 
 
 def ask(base: KnowledgeBase, asked: Questions) -> Figures:

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from agent.knowledge import KnowledgeBase
 from agent.knowledge.extract import extract
-from agent.knowledge.index import index_directory
 from agent.knowledge.words import Stemmer, is_arabic
 
 HERE = Path(__file__).parent
-DOCUMENTS = HERE.parent.parent / "documents"
 
 
 class Question(BaseModel):
@@ -36,16 +33,6 @@ class HeldOut(BaseModel):
 
     answerable: list[Question]
     unanswerable: list[str]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
-    """The sample documents."""
-    index_dir = tmp_path_factory.mktemp("knowledge")
-    list(index_directory(DOCUMENTS, index_dir))
-    base = KnowledgeBase.open(index_dir, "default")
-    yield base
-    base.close()
 
 
 def questions(language: str) -> list[Question]:
