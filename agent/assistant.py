@@ -88,7 +88,7 @@ class Assistant(Agent):
 
     def hearing(self, text: str) -> None:
         """The user's turn so far, which may change: it is looked up meanwhile."""
-        self.speculation.hear(text, context_of(text, _questions(self.chat_ctx)))
+        self.speculation.hear(text, self._context_of(text, self.chat_ctx))
 
     def committed(self, question_id: str) -> None:
         """The question is part of the conversation now: its answer will be heard."""
@@ -150,7 +150,7 @@ class Assistant(Agent):
     async def _retrieve(self, chat_ctx: llm.ChatContext, question: llm.ChatMessage) -> Retrieval:
         began = time.monotonic()
         text = question.text_content or ""
-        context = context_of(text, _questions(chat_ctx, before=question.id))
+        context = self._context_of(text, chat_ctx, before=question.id)
         try:
             return await self.speculation.retrieve(text, context)
         except KnowledgeError as error:
@@ -160,6 +160,10 @@ class Assistant(Agent):
         finally:
             took_ms = round((time.monotonic() - began) * 1000, 1)
             _log.debug("retrieved", extra={"took_ms": took_ms})
+
+    def _context_of(self, text: str, chat_ctx: llm.ChatContext, *, before: str = "") -> str:
+        asked = self._memory.questions(chat_ctx, before=before)
+        return context_of(text, asked[-_LOOKED_BACK:])
 
     def _remember(self, question_id: str, sources: tuple[Source, ...]) -> None:
         known = self._questions.pop(question_id, None)
@@ -194,17 +198,6 @@ def _may_be_misheard(question: llm.ChatMessage) -> bool:
     """Whether it was heard, not typed, and its words are in doubt."""
     confidence = question.transcript_confidence
     return confidence is not None and confidence < _SURE_CONFIDENCE
-
-
-def _questions(chat_ctx: llm.ChatContext, *, before: str = "") -> list[str]:
-    """What the user said last, oldest first; `before` is the id of a message."""
-    texts: list[str] = []
-    for message in reversed(chat_ctx.messages()):
-        if len(texts) == _LOOKED_BACK:
-            break
-        if message.role == "user" and message.id != before:
-            texts.append(message.text_content or "")
-    return texts[::-1]
 
 
 def _with_passages(

@@ -57,6 +57,15 @@ class Memory:
             copy.items.insert(first_said, note)
         return copy
 
+    def questions(self, chat_ctx: llm.ChatContext, *, before: str = "") -> list[str]:
+        """What the user said in the turns that are shown word for word, oldest first.
+
+        `before`: the id of a message of `chat_ctx` that is yet to be answered, and left out.
+        """
+        said = [message for message in _said(chat_ctx) if message.id != before]
+        recent = said[max(0, len(said) - self._turns) :]
+        return [message.text_content or "" for message in recent if message.role == "user"]
+
     def follow(self, chat_ctx: llm.ChatContext) -> None:
         """A turn is over; what is getting old is summarised. Returns at once."""
         if self._model is None or self._task is not None or not self._turns:

@@ -83,3 +83,12 @@ async def test_a_model_that_fails() -> None:
     await settle()
     assert memory.summary == "Noted."
     await memory.aclose()
+
+
+def test_the_questions_that_are_remembered() -> None:
+    """Catches a question that is found again among those before it, or one that is forgotten."""
+    context = conversation_of(7)
+    last = context.messages()[-1].id
+    assert Memory(None, turns=4).questions(context) == ["m4", "m6"]
+    assert Memory(None, turns=4).questions(context, before=last) == ["m2", "m4"]
+    assert Memory(None, turns=0).questions(context) == []

@@ -21,6 +21,7 @@ from livekit.agents.types import NOT_GIVEN
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
 from agent.job import Job, Role, Turn
+from agent.knowledge.context import retrieval_in
 from agent.stages.build import Stages
 from orchestrator.gateway import talk as module
 from orchestrator.gateway.audio import OutputFormat
@@ -354,17 +355,22 @@ async def test_the_whole_text_first_where_that_is_set(monkeypatch: pytest.Monkey
     assert len(made.told.of(Audio)) == 3
 
 
-@pytest.mark.parametrize(("remembers", "said"), [(True, 3), (False, 1)])
-async def test_what_the_model_is_told_of_before(
-    monkeypatch: pytest.MonkeyPatch, remembers: bool, said: int
+@pytest.mark.parametrize(
+    ("remembers", "said", "context"), [(True, 3, "Do you sell lamps?"), (False, 1, "")]
+)
+async def test_what_is_known_of_before(
+    monkeypatch: pytest.MonkeyPatch, remembers: bool, said: int, context: str
 ) -> None:
     """Catches `ENABLE_CONVERSATION_HISTORY=false` that has no effect, or true that has none."""
     async with held(monkeypatch, "One.", "Two.", enable_conversation_history=remembers) as made:
-        for count in (1, 2):
-            made.talk.do(TypeText("Question"))
+        for count, question in enumerate(("Do you sell lamps?", "And how much are they?"), 1):
+            made.talk.do(TypeText(question))
             await made.told.answers(count)
-        asked = made.model.asked[1].messages()
-    assert len([message for message in asked if message.role != "system"]) == said
+        asked = made.model.asked[1]
+    assert len([message for message in asked.messages() if message.role != "system"]) == said
+    retrieval = retrieval_in(asked)
+    assert retrieval is not None
+    assert retrieval.context == context
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 3, 10, 30])
