@@ -1,6 +1,6 @@
 """What the user says: from a client's frames to the session's audio input, in their order.
 
-Decoding waits for nobody: frames queue here, at most `MAX_WAITING_BYTES` of them, and one task
+Decoding waits for nobody: frames queue here, at most `Limits.waiting_bytes` of them, and one task
 takes them, ends turns between them, and tells what is wrong with them.
 """
 
@@ -26,8 +26,6 @@ from orchestrator.gateway.audio import (
 from orchestrator.gateway.audio.decoders import RATE_HZ, Decoder
 from orchestrator.gateway.dialect import EndTurn, ErrorCode, Event, Failed, Hear
 
-MAX_WAITING_BYTES = 8 << 20
-LATE_FRAMES_S = 0.5
 QUIET_TAIL_S = 0.25
 """A turn that ends in so much silence is not waiting for a last frame."""
 
@@ -36,9 +34,6 @@ QUIET_PEAK = 1000
 
 INPUT_FRAME_S = 0.1
 """The session is handed audio in frames of at most this length."""
-
-_SILENT_AFTER_S = 0.5
-"""A client that streams and has sent nothing for so long has a microphone that is off."""
 
 _SILENCE_FRAME_S = 0.1
 
@@ -86,10 +81,16 @@ class ClientAudio(AudioInput):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much audio a client may send, in seconds."""
+    """How much audio a client may send, and how long it is waited for."""
 
     turn_s: float
-    """In one turn; also how far a stream may run ahead of the clock."""
+    """Of audio in one turn; also how far a stream may run ahead of the clock."""
+    waiting_bytes: int = 8 << 20
+    """That are not decoded yet."""
+    late_frames_s: float = 0.5
+    """So long the last frame of a recording is waited for."""
+    silent_after_s: float = 0.5
+    """A client that streams and has sent nothing for so long has a microphone that is off."""
 
 
 class Hearing:
@@ -128,7 +129,7 @@ class Hearing:
         """Take it up after all that came before."""
         if isinstance(what, Hear):
             self._waiting_bytes += len(what.data)
-            if self._waiting_bytes > MAX_WAITING_BYTES:
+            if self._waiting_bytes > self._limits.waiting_bytes:
                 detail = "Audio comes faster than it can be taken."
                 self._tell(Failed(ErrorCode.RATE_LIMITED, detail, fatal=True))
                 return
@@ -181,7 +182,7 @@ class Hearing:
     async def _next_or_silence(self) -> None:
         """The end of a turn is found in the silence after it, which nobody may send."""
         try:
-            async with asyncio.timeout(_SILENT_AFTER_S):
+            async with asyncio.timeout(self._limits.silent_after_s):
                 await self._news.wait()
         except TimeoutError:
             while self._spoken_s is not None and not self._waiting:
@@ -265,7 +266,7 @@ class Hearing:
         await self._commit()
 
     async def _await_late_frame(self) -> None:
-        deadline = time.monotonic() + LATE_FRAMES_S
+        deadline = time.monotonic() + self._limits.late_frames_s
         while (left_s := deadline - time.monotonic()) > 0:
             if self._waiting:
                 first = self._waiting[0]

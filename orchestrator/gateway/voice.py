@@ -107,10 +107,13 @@ class _Segment:
 class ClientVoice(AudioOutput):
     """An `AudioOutput` whose listener is a client behind a socket. `run` it beside the session."""
 
-    def __init__(self, sound: Sound, tell: Tell) -> None:
+    def __init__(
+        self, sound: Sound, tell: Tell, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(label="client", capabilities=AudioOutputCapabilities(pause=False))
         self._sound = sound
         self._tell = tell
+        self._clock = clock
         self._segment: _Segment | None = None
         self._news = asyncio.Event()
         self._cut = asyncio.Event()
@@ -161,7 +164,7 @@ class ClientVoice(AudioOutput):
         segment = self._segment
         if segment is None or segment.is_cut:
             return
-        reckoned_s = segment.playback.position_s(time.monotonic())
+        reckoned_s = segment.playback.position_s(self._clock())
         segment.is_cut = True
         segment.played_s = (
             reckoned_s if played_s is None else min(played_s, segment.playback.sent_s)
@@ -181,7 +184,7 @@ class ClientVoice(AudioOutput):
     def written(self) -> None:
         """The last chunk has left for the client."""
         if (segment := self._segment) is not None and segment.last_s:
-            segment.playback.written(segment.last_s, time.monotonic())
+            segment.playback.written(segment.last_s, self._clock())
 
     async def run(self) -> None:
         """Send what there is, in time, for ever."""
@@ -242,7 +245,7 @@ class ClientVoice(AudioOutput):
         is_first = segment.playback.sent_s == 0.0
         segment.is_sent = _is_last(segment, chunk)
         segment.last_s = chunk.pcm.duration_s
-        segment.playback.sent(segment.last_s, time.monotonic())
+        segment.playback.sent(segment.last_s, self._clock())
         if is_first:
             self.on_playback_started(created_at=time.time())
         self._tell(Audio(data, chunk.pcm.duration_s, chunk.sentence_index, is_last=segment.is_sent))
@@ -274,7 +277,7 @@ class ClientVoice(AudioOutput):
     def _wait_s(self, segment: _Segment) -> float:
         if not segment.last_s:
             return 0.0
-        return segment.playback.plays_until + PACING_MARGIN_S - time.monotonic()
+        return segment.playback.plays_until + PACING_MARGIN_S - self._clock()
 
     def _finish(self, segment: _Segment, *, played_s: float, interrupted: bool) -> None:
         if segment is not self._segment:

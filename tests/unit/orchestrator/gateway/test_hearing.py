@@ -3,19 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from orchestrator.gateway import hearing
 from orchestrator.gateway.audio import Pcm
 from orchestrator.gateway.audio.wav import wav
 from orchestrator.gateway.dialect import EndTurn, ErrorCode, Event, Failed, Hear
 from orchestrator.gateway.hearing import Hearing, Limits
-from tests.unit.orchestrator.gateway.watched import Watched
+from tests.unit.orchestrator.gateway.watched import Watched, settled
 
 LOUD = b"\x00\x40"
 RATE_HZ = 16_000
+SIXTY_SECONDS = Limits(turn_s=60.0)
+PATIENT = replace(SIXTY_SECONDS, late_frames_s=3600.0)
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Session(Watched):
 
 
 @asynccontextmanager
-async def session(*, manual: bool = True, turn_s: float = 60.0) -> AsyncIterator[Session]:
+async def session(limits: Limits = SIXTY_SECONDS, *, manual: bool = True) -> AsyncIterator[Session]:
     made: Session
 
     async def commit() -> None:
@@ -52,7 +53,6 @@ async def session(*, manual: bool = True, turn_s: float = 60.0) -> AsyncIterator
     def tell(event: Event) -> None:
         made.tell(event)
 
-    limits = Limits(turn_s=turn_s)
     made = Session(Hearing(tell, commit, limits, manual_turns=manual, rate_hz=RATE_HZ, channels=1))
     tasks = [asyncio.create_task(made.hearing.run()), asyncio.create_task(made.listen())]
     try:
@@ -91,10 +91,10 @@ async def test_turns_follow_each_other() -> None:
 async def test_the_last_frame_of_a_recorder_is_waited_for() -> None:
     """Catches a last word lost because the recorder delivers it after `audio_end`."""
     recording = wav(Pcm(seconds(1.0), RATE_HZ))
-    async with session() as made:
+    async with session(PATIENT) as made:
         made.hearing.put(Hear(recording[:-3200], begins=True))
         made.hearing.put(EndTurn())
-        await asyncio.sleep(0.1)
+        await settled()
         assert made.turns == []
         made.hearing.put(Hear(recording[-3200:], late=True))
         await made.until(lambda: made.turns)
@@ -102,25 +102,18 @@ async def test_the_last_frame_of_a_recorder_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("sample", [LOUD, bytes(2)])
-async def test_a_recorder_that_was_done_is_not_waited_for_in_vain(
-    sample: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_recorder_that_was_done_is_not_waited_for_in_vain(sample: bytes) -> None:
     """Catches half a second lost after words that have ended, and a turn that never ends."""
-    if sample == bytes(2):
-        monkeypatch.setattr(hearing, "LATE_FRAMES_S", 3600.0)
-    async with session() as made:
+    async with session(PATIENT if sample == bytes(2) else SIXTY_SECONDS) as made:
         made.hearing.put(Hear(wav(Pcm(seconds(1.0, sample), RATE_HZ)), begins=True))
         made.hearing.put(EndTurn())
         await made.until(lambda: made.turns)
     assert made.turns == [seconds(1.0, sample)]
 
 
-async def test_late_frames_of_raw_audio_do_not_hold_up_a_turn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_late_frames_of_raw_audio_do_not_hold_up_a_turn() -> None:
     """Catches a wait after raw audio, whose frames come in order."""
-    monkeypatch.setattr(hearing, "LATE_FRAMES_S", 3600.0)
-    async with session() as made:
+    async with session(PATIENT) as made:
         made.hearing.put(Hear(seconds(0.5), begins=True))
         made.hearing.put(EndTurn())
         await made.until(lambda: made.turns)
@@ -146,7 +139,7 @@ async def test_what_is_forgotten_is_no_turn() -> None:
 
 async def test_too_long_a_turn() -> None:
     """Catches memory that grows with a turn that never ends, and a next turn that suffers."""
-    async with session(turn_s=1.0) as made:
+    async with session(Limits(turn_s=1.0)) as made:
         for at in range(15):
             made.hearing.put(Hear(seconds(0.1), begins=at == 0))
         await made.until(lambda: made.told)
@@ -168,10 +161,9 @@ async def test_audio_that_cannot_be_read() -> None:
     assert made.turns == []
 
 
-async def test_a_flood_of_audio(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flood_of_audio() -> None:
     """Catches memory that grows with a client that sends faster than can be decoded."""
-    monkeypatch.setattr(hearing, "MAX_WAITING_BYTES", 10_000)
-    async with session() as made:
+    async with session(replace(SIXTY_SECONDS, waiting_bytes=10_000)) as made:
         for _ in range(12):
             made.hearing.put(Hear(bytes(1000)))
     event = made.told[0]
@@ -181,7 +173,7 @@ async def test_a_flood_of_audio(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_stream_ahead_of_the_clock() -> None:
     """Catches an endless stream that is sent faster than it can be spoken."""
-    async with session(manual=False, turn_s=2.0) as made:
+    async with session(Limits(turn_s=2.0), manual=False) as made:
         for _ in range(5):
             made.hearing.put(Hear(seconds(1.0)))
         await made.until(lambda: made.told)
@@ -192,7 +184,7 @@ async def test_a_stream_ahead_of_the_clock() -> None:
 
 async def test_speech_without_end_in_a_stream() -> None:
     """Catches a turn of the server's own finding that is longer than allowed."""
-    async with session(manual=False, turn_s=0.5) as made:
+    async with session(Limits(turn_s=0.5), manual=False) as made:
         made.hearing._began_at -= 10.0  # it has been going on for a while
         made.hearing.user_spoke(speaking=True)
         made.hearing.put(Hear(seconds(0.4)))
@@ -201,12 +193,9 @@ async def test_speech_without_end_in_a_stream() -> None:
     assert [event.code for event in made.told if isinstance(event, Failed)] == ["audio_too_long"]
 
 
-async def test_a_microphone_that_goes_off_while_the_user_speaks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_microphone_that_goes_off_while_the_user_speaks() -> None:
     """Catches a turn that never ends because nobody sends the silence after it."""
-    monkeypatch.setattr(hearing, "_SILENT_AFTER_S", 0.05)
-    async with session(manual=False) as made:
+    async with session(replace(SIXTY_SECONDS, silent_after_s=0.05), manual=False) as made:
         made.hearing.put(Hear(seconds(0.1)))
         await made.until(lambda: made.heard)
         made.hearing.user_spoke(speaking=True)

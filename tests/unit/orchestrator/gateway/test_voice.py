@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,8 +14,8 @@ from livekit.agents.voice.io import PlaybackFinishedEvent
 from agent.narration import _MARK, Mark
 from orchestrator.gateway.audio import OutputFormat, make_encoder
 from orchestrator.gateway.dialect import Audio, AudioEnded, Event, Interrupted, Sentence, TextEnded
-from orchestrator.gateway.voice import Answer, ClientVoice, Sound
-from tests.unit.orchestrator.gateway.watched import Watched
+from orchestrator.gateway.voice import PACING_MARGIN_S, Answer, ClientVoice, Sound
+from tests.unit.orchestrator.gateway.watched import Watched, settled
 
 RATE_HZ = 16_000
 
@@ -42,9 +42,32 @@ class Heard(Watched):
         return [event for event in self.events if isinstance(event, Audio)]
 
 
+@dataclass
+class Clock(Watched):
+    """Stands still until it is set; `looks` counts who reads it."""
+
+    now: float = 0.0
+    looks: int = 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        self.changed.set()
+        return self.now
+
+    async def looked_at(self) -> None:
+        """Returns when whoever waits for a time has seen that it has not come."""
+        looks = self.looks
+        await self.until(lambda: self.looks > looks + 1)
+
+
 @asynccontextmanager
 async def voice(
-    *, paced: bool = False, tells: bool = False, rate_hz: int | None = None, chunk_s: float = 5.0
+    *,
+    paced: bool = False,
+    tells: bool = False,
+    rate_hz: int | None = None,
+    chunk_s: float = 5.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[tuple[ClientVoice, Heard]]:
     heard = Heard()
     sound = Sound(
@@ -54,7 +77,7 @@ async def voice(
         paced=paced,
         client_tells_playback=tells,
     )
-    out = ClientVoice(sound, heard.tell)
+    out = ClientVoice(sound, heard.tell, clock=clock)
     out.on("playback_finished", heard.on_finished)
     running = asyncio.create_task(out.run())
     try:
@@ -151,16 +174,20 @@ async def test_no_chunk_before_the_one_before_has_played() -> None:
 
 async def test_a_chunk_that_left_late_delays_the_next() -> None:
     """Catches sounds that overlap because a chunk was held up on its way out."""
-    async with voice(paced=True) as (out, heard):
+    clock = Clock()
+    async with voice(paced=True, clock=clock) as (out, heard):
         said = answer(heard, "One. ", "Two.")
         for index in (0, 1):
             await out.capture_frame(frame(said, index, ends=True, length_s=0.1))
         await heard.until(lambda: heard.audio)
-        await asyncio.sleep(0.05)
+        clock.now = 5.0
         out.written()
-        left_at = time.monotonic()
+        await clock.looked_at()
+        clock.now = 5.1
+        await clock.looked_at()
+        assert len(heard.audio) == 1
+        clock.now = 5.1 + PACING_MARGIN_S + 1e-6
         await heard.until(lambda: len(heard.audio) == 2)
-        assert time.monotonic() - left_at >= 0.1
 
 
 async def test_cut_off_by_the_client() -> None:
@@ -200,7 +227,8 @@ async def test_cut_off_by_the_session() -> None:
 
 async def test_only_the_client_ends_its_playback() -> None:
     """Catches a server that guesses, and one that takes progress for the end."""
-    async with voice(tells=True) as (out, heard):
+    clock = Clock()
+    async with voice(tells=True, clock=clock) as (out, heard):
         said = answer(heard, "One. ", "Two.")
         await out.capture_frame(frame(said, 0, ends=True))
         await heard.until(lambda: heard.audio)
@@ -208,7 +236,8 @@ async def test_only_the_client_ends_its_playback() -> None:
         await out.capture_frame(frame(said, 1, ends=True))
         out.flush()
         await heard.until(lambda: heard.audio[-1].is_last)
-        await asyncio.sleep(0.2)
+        clock.now = 3600.0
+        await settled()
         assert heard.finished == []
         out.played_all()
         out.played_all()
