@@ -65,9 +65,17 @@ class _Turn:
 class Reader:
     """Reads one container in a thread of its own; `take` is told of each samples' bytes."""
 
-    def __init__(self, source: InputFormat, *, rate_hz: int, take: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        source: InputFormat,
+        *,
+        rate_hz: int,
+        take: Callable[[int], None],
+        step_timeout_s: float = STEP_TIMEOUT_S,
+    ) -> None:
         self._source = source
         self._take = take
+        self._step_timeout_s = step_timeout_s
         self._thread: threading.Thread | None = None
         self._turns: SimpleQueue[_Turn | None] = SimpleQueue()
         self._over = False
@@ -92,7 +100,7 @@ class Reader:
             self._thread = threading.Thread(target=self._run, name="audio-reader", daemon=True)
             self._thread.start()
         try:
-            async with asyncio.timeout(STEP_TIMEOUT_S):
+            async with asyncio.timeout(self._step_timeout_s):
                 return await answer
         except TimeoutError:
             self.close()

@@ -6,7 +6,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterable
 from contextlib import closing
 
@@ -21,7 +20,7 @@ from orchestrator.gateway.audio import (
     make_decoder,
     recognise,
 )
-from orchestrator.gateway.audio import reader as reader_module
+from orchestrator.gateway.audio.reader import Reader
 from tests.unit.orchestrator.gateway.recordings import (
     as_chromium_cut_it,
     as_sent,
@@ -39,23 +38,19 @@ AAC_DELAY = 1024 * 16 // 48
 
 async def decode(decoder: Decoder, frames: Iterable[bytes]) -> Pcm:
     heard = b""
-    try:
+    with closing(decoder):
         for frame in frames:
             heard += (await decoder.feed(frame)).samples
         heard += (await decoder.finish()).samples
-    finally:
-        decoder.close()
     return Pcm(heard, 16_000)
 
 
 def no_readers() -> bool:
     """Whether every thread that reads has ended; it is given time to."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any(thread.name == "audio-reader" for thread in threading.enumerate()):
-            return True
-        time.sleep(0.005)
-    return False
+    readers = [thread for thread in threading.enumerate() if thread.name == "audio-reader"]
+    for reader in readers:
+        reader.join(10)
+    return not any(reader.is_alive() for reader in readers)
 
 
 @pytest.mark.parametrize("source", list(InputFormat))
@@ -77,14 +72,13 @@ async def test_sound_comes_while_it_is_being_sent(source: InputFormat) -> None:
     """Catches a decoder that waits for the end, or for much more than a frame."""
     sent = speech()
     data = as_sent(source, sent)
-    decoder = make_decoder(source)
     frame_bytes = len(data) // 30
     sent_s, heard_s, late_s = 0.0, 0.0, []
-    for frame in cuts(data, frame_bytes):
-        sent_s += sent.duration_s / 30
-        heard_s += (await decoder.feed(frame)).duration_s
-        late_s.append(sent_s - heard_s)
-    decoder.close()
+    with closing(make_decoder(source)) as decoder:
+        for frame in cuts(data, frame_bytes):
+            sent_s += sent.duration_s / 30
+            heard_s += (await decoder.feed(frame)).duration_s
+            late_s.append(sent_s - heard_s)
     assert max(late_s[:6]) < 0.5, late_s
     assert max(late_s[6:]) < 0.3, late_s
 
@@ -93,10 +87,9 @@ async def test_sound_comes_while_it_is_being_sent(source: InputFormat) -> None:
 async def test_what_chromium_records_is_heard_frame_by_frame(container: str) -> None:
     """Catches a decoder that knows FFmpeg's files and not a browser's, or is late with them."""
     frames = as_chromium_cut_it(container)
-    decoder = make_decoder(recognise(frames[0]))
-    heard = [await decoder.feed(frame) for frame in frames]
-    last = await decoder.finish()
-    decoder.close()
+    with closing(make_decoder(recognise(frames[0]))) as decoder:
+        heard = [await decoder.feed(frame) for frame in frames]
+        last = await decoder.finish()
     # two frames hold the header and the first sound; from then on each brings its own
     assert all(part.duration_s > 0.05 for part in heard[2:-1])
     assert last.duration_s < 0.02
@@ -108,13 +101,11 @@ async def test_what_chromium_records_is_heard_frame_by_frame(container: str) -> 
 async def test_a_frame_is_decoded_when_feed_returns() -> None:
     """Catches a decoder that lags behind: the frame's own sound must not wait for the next."""
     data = as_sent(InputFormat.WEBM, speech())
-    decoder = make_decoder(InputFormat.WEBM)
-    heard = await decoder.feed(data[: len(data) // 2])
-    await asyncio.sleep(0.1)
-    more = await decoder.feed(b"\xff")
-    decoder.close()
+    with closing(make_decoder(InputFormat.WEBM)) as decoder:
+        heard = await decoder.feed(data[: len(data) // 2])
+        rest = await decoder.finish()
     assert heard.duration_s > 1.3
-    assert more.duration_s < 0.03
+    assert rest.duration_s < 0.03
 
 
 @pytest.mark.parametrize("source", CONTAINERS)
@@ -172,12 +163,13 @@ async def test_damage_is_survived(source: InputFormat, seed: int) -> None:
 async def test_more_than_is_allowed_is_refused_at_once(source: InputFormat) -> None:
     """Catches a limit that is looked at only at the end, when the memory is gone."""
     data = as_sent(source, speech())
-    decoder = make_decoder(source, limit_s=1.0)
     heard_s = 0.0
-    with pytest.raises(AudioTooLong):  # noqa: PT012 - which frame it is, is part of the question
+    with (  # noqa: PT012 - which frame it is, is part of the question
+        closing(make_decoder(source, limit_s=1.0)) as decoder,
+        pytest.raises(AudioTooLong),
+    ):
         for frame in cuts(data, 500):
             heard_s += (await decoder.feed(frame)).duration_s
-    decoder.close()
     assert 0.4 < heard_s <= 1.0
     assert no_readers()
 
@@ -204,14 +196,15 @@ async def test_a_megabyte_without_sound_is_refused(source: InputFormat) -> None:
         InputFormat.MP3: b"ID3\4\0\0\x7f\x7f\x7f\x7f",
         InputFormat.WAV: b"RIFF\xff\xff\xff\x7fWAVELIST\xff\xff\xff\x7f",
     }
-    decoder = make_decoder(source)
     fed = 0
-    with pytest.raises(UnreadableAudio):  # noqa: PT012 - which frame it is, is the question
+    with (  # noqa: PT012 - which frame it is, is the question
+        closing(make_decoder(source)) as decoder,
+        pytest.raises(UnreadableAudio),
+    ):
         await decoder.feed(heads[source])
         for _ in range(40):
             await decoder.feed(bytes(1 << 16))
             fed += 1 << 16
-    decoder.close()
     assert fed <= 1 << 20
     assert no_readers()
 
@@ -236,11 +229,13 @@ async def test_closing_ends_the_thread_at_any_time(source: InputFormat) -> None:
     FFmpeg's MP3 reader, for one, asks again after an error.
     """
     data = as_sent(source, speech())
-    unused, begun, fed = (make_decoder(source) for _ in range(3))
-    await begun.feed(data[:20])
-    await fed.feed(data[:5000])
-    for decoder in (unused, begun, fed):
-        decoder.close()
+    with (
+        closing(make_decoder(source)),
+        closing(make_decoder(source)) as begun,
+        closing(make_decoder(source)) as fed,
+    ):
+        await begun.feed(data[:20])
+        await fed.feed(data[:5000])
     assert no_readers()
     with pytest.raises(UnreadableAudio):
         await fed.feed(data[5000:])
@@ -248,23 +243,26 @@ async def test_closing_ends_the_thread_at_any_time(source: InputFormat) -> None:
 
 async def test_a_cancelled_feed_leaves_nothing() -> None:
     """Catches a thread, or an exception that nobody takes, when a connection goes."""
-    decoder = make_decoder(InputFormat.WEBM)
-    feeding = asyncio.create_task(decoder.feed(as_sent(InputFormat.WEBM, speech())))
-    await asyncio.sleep(0)
-    feeding.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await feeding
-    assert no_readers()
+    with closing(make_decoder(InputFormat.WEBM)) as decoder:
+        feeding = asyncio.create_task(decoder.feed(as_sent(InputFormat.WEBM, speech())))
+        await asyncio.sleep(0)
+        feeding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await feeding
+        assert no_readers()
 
 
-async def test_a_decoder_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_decoder_that_hangs_is_given_up() -> None:
     """Catches a connection that waits for ever for a decoder that never answers."""
-    monkeypatch.setattr(reader_module, "STEP_TIMEOUT_S", 0.01)
     held = threading.Event()
-    monkeypatch.setattr(reader_module.Reader, "_decode", lambda _: held.wait(10))
-    decoder = make_decoder(InputFormat.OGG)
-    with pytest.raises(UnreadableAudio, match="too long"):
-        await decoder.feed(b"OggS")
+
+    def take(_: int) -> None:
+        held.wait(10)
+
+    ogg = as_sent(InputFormat.OGG, speech())
+    reader = Reader(InputFormat.OGG, rate_hz=16_000, take=take, step_timeout_s=0.01)
+    with closing(reader), pytest.raises(UnreadableAudio, match="too long"):
+        await reader.step(ogg)
     held.set()
     assert no_readers()
 
@@ -272,13 +270,12 @@ async def test_a_decoder_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch)
 async def test_the_loop_runs_while_audio_is_decoded() -> None:
     """Catches decoding on the event loop: everybody else would wait."""
     data = as_sent(InputFormat.OGG, Pcm(speech().samples * 5, 16_000))
-    decoder = make_decoder(InputFormat.OGG)
     ticks = 0
-    feeding = asyncio.create_task(decoder.feed(data))
-    while not feeding.done():
-        ticks += 1
-        await asyncio.sleep(0)
-    decoder.close()
+    with closing(make_decoder(InputFormat.OGG)) as decoder:
+        feeding = asyncio.create_task(decoder.feed(data))
+        while not feeding.done():
+            ticks += 1
+            await asyncio.sleep(0)
     assert (await feeding).duration_s > 10
     assert ticks > 20
 
@@ -320,8 +317,7 @@ async def test_any_rate_and_two_channels(source: InputFormat, channels: int, rat
 async def test_a_wav_that_we_cannot_read_is_refused(fields: bytes) -> None:
     """Catches a division by zero, or noise in the place of a codec that is not read."""
     head = b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<I", len(fields)) + fields + b"data\0\0\0\0"
-    decoder = make_decoder(InputFormat.WAV)
-    with pytest.raises(UnreadableAudio):
+    with closing(make_decoder(InputFormat.WAV)) as decoder, pytest.raises(UnreadableAudio):
         await decoder.feed(head + bytes(100))
 
 
