@@ -45,7 +45,7 @@ from orchestrator.gateway.inline import InlineExecutor
 from orchestrator.gateway.talk import AudioWishes, Talk, ToTalk
 from orchestrator.settings import Settings
 from tests.unit.agent.scripted import NO_RETRIES, ScriptedLLM, ScriptedRetriever
-from tests.unit.orchestrator.gateway.watched import Watched
+from tests.unit.orchestrator.gateway.watched import WITHIN_S, Watched
 
 RATE_HZ = 16_000
 SECONDS_A_WORD = 0.1
@@ -88,6 +88,7 @@ class CountingSTT(stt.STT[Any]):
                 streaming=True, interim_results=True, manual_flush=True
             )
         )
+        self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -118,6 +119,7 @@ class _Counting(stt.RecognizeStream):
             if isinstance(data, rtc.AudioFrame):
                 count += len(bytes(data.data).replace(b"\x00", b""))
                 continue
+            recognizer.asked.set()
             await recognizer.may_answer.wait()
             text, count = f"{count} samples" if count else "", 0
             said = stt.SpeechData(language="en", text=text, confidence=0.5)  # type: ignore[arg-type] # a plain str does
@@ -258,7 +260,8 @@ async def test_a_turn_that_is_taken_back_while_it_is_recognised(
     async with held(monkeypatch, "Yes.") as made:
         made.ear.may_answer.clear()
         made.speak(100)
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(WITHIN_S):
+            await made.ear.asked.wait()
         made.talk.do(CutOff())
         made.ear.may_answer.set()
         made.speak(200)
@@ -307,13 +310,26 @@ async def test_nothing_comes_of_an_answer_that_was_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Catches audio, text or an end of an answer that the client has cut off."""
-    async with held(monkeypatch, "One two three. Four five.", audio=PACED) as made:
+    longer = "One two three four five. Six."
+    async with held(monkeypatch, "One two three. Four five.", longer, audio=PACED) as made:
         made.talk.do(TypeText("count"))
         await made.told.until(lambda: made.told.of(Audio))
         made.talk.do(CutOff())
         count = len(made.told.events)
-        await asyncio.sleep(0.6)
-    assert made.told.events[count:] == []
+        made.talk.do(TypeText("further"))
+        await made.told.answers(1)
+    # by when what was left of the first answer would have come
+    assert [type(event) for event in made.told.events[count:]] == [
+        Transcribed,
+        AnswerBegan,
+        Sentence,
+        Sentence,
+        TextEnded,
+        Audio,
+        Audio,
+        AnswerEnded,
+    ]
+    assert made.told.of(Sentence)[-2].text.strip() == "One two three four five."
 
 
 @pytest.mark.parametrize(
