@@ -4,16 +4,47 @@
 process. Every setting's meaning stands in `.env.example`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 BCP47 = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+
+
+class _OtherVariables(PydanticBaseSettingsSource):
+    """Collects the variables that no setting is named for."""
+
+    def __init__(
+        self, kind: type[BaseSettings], sources: tuple[PydanticBaseSettingsSource, ...]
+    ) -> None:
+        super().__init__(kind)
+        self._sources = sources
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: one field takes all there is."""
+        del field
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The field's value."""
+        others: dict[str, str] = {}
+        for source in self._sources:
+            if isinstance(source, EnvSettingsSource):
+                others |= {name.upper(): value for name, value in source.env_vars.items() if value}
+        known = {name.upper() for name in self.settings_cls.model_fields}
+        return {"provider_variables": {n: v for n, v in others.items() if n not in known}}
 
 
 class AgentSettings(BaseSettings):
@@ -57,6 +88,12 @@ class AgentSettings(BaseSettings):
     silence_duration_seconds: Seconds | None = None
     turn_detection: Literal["model", "vad"] = "model"
 
+    # who the assistant is
+    assistants_dir: Path = PROJECT_ROOT / "assistants"
+    """A YAML file for each assistant that a session can choose (`agent.assistants`)."""
+    default_assistant: str | None = None
+    """Name of the one for sessions that choose none; None: what the settings here say."""
+
     # what the assistant knows
     knowledge_dir: Path = PROJECT_ROOT / "documents"
     """Each folder in it is a collection of that name; files beside them are in `default`."""
@@ -68,7 +105,8 @@ class AgentSettings(BaseSettings):
     embedding_dimensions: Annotated[int, Field(ge=8, le=8192)] | None = None
     embedding_similarity: Annotated[float, Field(gt=0, lt=1)] = 0.45
 
-    # stages: `auto` takes the first provider whose key is set, else the local one
+    # stages: a provider's name, or several in the order of fallback, separated by commas; `auto`
+    # takes all whose keys are set, and then the local one
     stt_provider: str = "auto"
     llm_provider: str = "auto"
     tts_provider: str = "auto"
@@ -79,6 +117,8 @@ class AgentSettings(BaseSettings):
     assembly_base_url: str | None = None
     groq_base_url: str | None = None
     inworld_base_url: str | None = None
+    provider_variables: Mapping[str, SecretStr] = Field(default_factory=dict, repr=False)
+    """What providers call their keys and options: the variables that no setting is named for."""
     asr_timeout_seconds: Seconds = 30.0
     rag_timeout_seconds: Seconds = 60.0
     tts_timeout_seconds: Seconds = 30.0
@@ -95,10 +135,32 @@ class AgentSettings(BaseSettings):
     agent_lease_seconds: Seconds = 15.0
     drain_timeout_seconds: Seconds = 600.0
 
-    @field_validator("data_dir", "run_dir", "knowledge_dir")
+    @field_validator("data_dir", "run_dir", "knowledge_dir", "assistants_dir")
     @classmethod
     def _from_project_root(cls, value: Path) -> Path:
         return value if value.is_absolute() else PROJECT_ROOT / value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over `.env`."""
+        others = _OtherVariables(settings_cls, (dotenv_settings, env_settings))
+        return init_settings, others, env_settings, dotenv_settings, file_secret_settings
+
+    def variable(self, name: str) -> str:
+        """The value of an environment variable, a setting's or a provider's; empty: not set."""
+        field = name.lower()
+        known = field in type(self).model_fields
+        value = getattr(self, field) if known else self.provider_variables.get(name)
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        return "" if value is None else str(value)
 
     @property
     def history_turns(self) -> int:

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode
 from pydantic_settings import SettingsError as SourceError
 
 from agent.settings import AgentSettings, Seconds
+from agent.stages.providers import VARIABLES
 
 CLOSE_MATCH = 0.84
 """How alike an unknown variable and a known one are before we take it for a misspelling."""
@@ -187,7 +188,7 @@ def warn_misspellings(
     environ: Mapping[str, str], kind: type[BaseSettings], tell: Callable[[str], None]
 ) -> None:
     """Tell of each variable, here or in `.env`, that nobody reads but that looks like one we do."""
-    known = sorted(name.upper() for name in kind.model_fields)
+    known = sorted({*(name.upper() for name in kind.model_fields), *VARIABLES})
     env_file = kind.model_config.get("env_file")
     in_file = dotenv_values(cast("str | None", env_file)) if env_file else {}
     for name in sorted({key.upper() for key in (*environ, *in_file)} - {*known, *OTHERS_SETTINGS}):

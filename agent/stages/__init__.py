@@ -1,7 +1,7 @@
 """The stages of a conversation: who recognises speech, who answers, who speaks.
 
-    choice.py      which provider serves each stage, and why: decided from the settings alone
-    providers.py   the table of providers; a new one is a new row there
+    choice.py      which providers serve each stage, and why: decided from the settings alone
+    providers/     the table of providers; a new one is a new file there
     build.py       the stages themselves, as livekit-agents takes them
     voices.py      names of voices, as clients send them, for every provider
     bounded_sentences.py, groq_recognizer.py   what providers' plugins leave to us

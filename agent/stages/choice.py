@@ -1,39 +1,91 @@
-"""Which provider serves each stage, and why. Pure: no framework, no network, no files.
+"""Which providers serve each stage, in which order, and why. Pure: no framework, no network.
 
-`auto` takes the first provider whose key is set, else the local one; where that one's library is
-not installed, recognition and speech are done without, and the choice says what would mend it.
+A stage has a chain of providers: when the first one fails, the next one takes over. `auto` takes
+every provider that nothing is missing for, in the order of the table, the local one last; where
+that leaves nobody, recognition and speech are done without, and the choice says what would mend
+it. A list such as `assemblyai,local` is the chain itself, and whoever is missing there is an error.
 """
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from typing import Any
 
 from agent.settings import AgentSettings
 from agent.stages.errors import StageUnavailable
-from agent.stages.providers import LOCAL, NONE, PROVIDERS, Stage, api_key
+from agent.stages.providers import (
+    LOCAL,
+    NONE,
+    PROVIDERS,
+    Missing,
+    Offer,
+    Provider,
+    Stage,
+    find_provider,
+)
+
+AUTO = "auto"
+
+Installed = Callable[[str], bool]
+"""Whether a module can be imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageNames:
+    """The providers of one conversation, where it has its own; None: as the settings say.
+
+    Each is a provider's name, or several in the order of fallback, separated by commas.
+    """
+
+    recognition: str | None = None
+    answers: str | None = None
+    speech: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One provider of a chain."""
+
+    provider: str
+    label: str
+    reason: str
+    """Why it is in: what was set, or what it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The provider of one stage."""
+    """The providers of one stage."""
 
     stage: Stage
-    provider: str
-    label: str
-    reason: str
+    chain: tuple[Member, ...]
+    """In the order in which they are tried; never empty."""
     remedy: str = ""
     """What goes without the stage, and how to have it; empty where nothing is missing."""
+    left_out: tuple[str, ...] = ()
+    """Whom `auto` would have taken, and what is missing: a line each."""
+
+    @property
+    def provider(self) -> str:
+        """Name of the first one."""
+        return self.chain[0].provider
 
     @property
     def local(self) -> bool:
-        """Needs neither key nor network."""
-        return self.provider == LOCAL.name
+        """Whether the local one, which needs neither key nor network, is among them."""
+        return self.uses(LOCAL.name)
+
+    def uses(self, provider: str) -> bool:
+        """Whether the provider of that name is in the chain."""
+        return any(member.provider == provider for member in self.chain)
 
     @property
     def told(self) -> str:
         """Who serves the stage and why, for people."""
-        told = f"{self.label} ({self.reason})"
-        return f"{told}: {self.remedy}" if self.remedy else told
+        first, *others = self.chain
+        told = [f"{first.label} ({first.reason})", *(other.label for other in others)]
+        remedy = f": {self.remedy}" if self.remedy else ""
+        left_out = "".join(f"; left out: {line}" for line in self.left_out)
+        return ", then ".join(told) + remedy + left_out
 
     def __str__(self) -> str:
         return f"{self.stage}: {self.told}"
@@ -59,106 +111,184 @@ class StageChoice:
 
     def hears(self, language: str) -> bool:
         """Whether speech in `language` (BCP-47) is recognised; if not, only typed turns work."""
-        if self.recognition.local:
-            return language.lower().partition("-")[0] == "en"
-        return self.recognition.provider != NONE.name
+        return any(
+            provider is not NONE
+            and provider.recognition is not None
+            and provider.recognition.knows(language)
+            for member in self.recognition.chain
+            if (provider := find_provider(member.provider)) is not None
+        )
 
 
 def choose(
-    settings: AgentSettings, *, installed: Callable[[str], bool] | None = None
+    settings: AgentSettings,
+    names: StageNames | None = None,
+    *,
+    installed: Installed | None = None,
 ) -> StageChoice:
-    """The provider of each stage.
+    """The providers of each stage: by `names`, and by the settings for what they leave open.
 
     `installed` tells whether a module can be imported; by default it looks.
 
     Raises `StageUnavailable` for an unknown name, and for a provider asked for by name whose key
     or library is missing.
     """
-    present = installed or _installed
+    own = names or StageNames()
+    present = installed or is_installed
+
+    def chosen(stage: Stage, name: str | None, setting: str) -> Chosen:
+        source = SETTINGS[stage] if name is None else stage
+        asked = setting if name is None else name
+        return _Choosing(stage, source, asked, settings, present).chosen()
+
     return StageChoice(
-        recognition=_choose("recognition", settings.stt_provider, settings, present),
-        answers=_choose("answers", settings.llm_provider, settings, present),
-        speech=_choose("speech", settings.tts_provider, settings, present),
+        recognition=chosen("recognition", own.recognition, settings.stt_provider),
+        answers=chosen("answers", own.answers, settings.llm_provider),
+        speech=chosen("speech", own.speech, settings.tts_provider),
     )
 
 
-_SETTINGS: dict[Stage, str] = {
+SETTINGS: dict[Stage, str] = {
     "recognition": "STT_PROVIDER",
     "answers": "LLM_PROVIDER",
     "speech": "TTS_PROVIDER",
 }
-_LOCAL_REASONS: dict[Stage, str] = {
-    "recognition": "PocketSphinx on this machine, English; no provider's key is set",
-    "answers": "from the documents; no provider's key is set",
-    "speech": "espeak-ng on this machine; no provider's key is set",
-}
-_LOCAL_MODULES: dict[Stage, str | None] = {
-    "recognition": "pocketsphinx",
-    "answers": None,
-    "speech": "espeakng_loader",
-}
 _WITHOUT: dict[Stage, str] = {
     "recognition": "only typed turns work; to be heard",
-    "answers": "",
+    "answers": "nothing is answered; to have answers",
     "speech": "answers come as text only; to hear them",
 }
 
 
-def _choose(
-    stage: Stage, asked: str, settings: AgentSettings, installed: Callable[[str], bool]
-) -> Chosen:
-    name = asked.strip().lower()
-    providers = [provider for provider in PROVIDERS if provider.serves(stage)]
-    if name == "auto":
-        for provider in providers:
-            if provider.automatic(stage) and api_key(provider, settings):
-                return Chosen(stage, provider.name, provider.label, str(provider.variable))
-        return _offline(stage, installed)
-    named = next((provider for provider in providers if provider.name == name), None)
-    if named is None:
-        known = ", ".join(["auto", *(provider.name for provider in providers)])
-        raise StageUnavailable(
-            f"{_SETTINGS[stage]}={asked}: no such provider of {stage}; one of {known}",
-            setting=_SETTINGS[stage],
+def what_is_missing(
+    offer: Offer[Any], settings: AgentSettings, installed: Installed
+) -> Missing | None:
+    """The first thing that the offer lacks here; None: it is ready."""
+    for group in offer.needs:
+        if not any(map(settings.variable, group)):
+            return Missing(f"{group[0]} is not set", f"set {' or '.join(group)}", group[0])
+    if offer.module and not installed(offer.module):
+        return Missing(f"{_library(offer.module)} is not installed", _how_to_install(offer))
+    return offer.lacks(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choosing:
+    """The choice for one stage."""
+
+    stage: Stage
+    source: str
+    """Who asked: the setting's name, or the stage's where the conversation has its own."""
+    asked: str
+    settings: AgentSettings
+    installed: Installed
+
+    def chosen(self) -> Chosen:
+        names = [name.strip().lower() for name in self.asked.split(",") if name.strip()]
+        if not names:
+            raise self._unavailable(f"{self.source} is empty; one of {self._known()}", "")
+        if NONE.name in names and len(names) > 1:
+            raise self._unavailable(f"{self._reason}: none goes with no other", "")
+        members: list[Member] = []
+        left_out: list[str] = []
+        for name in names:
+            if name == AUTO:
+                found, left_out = self._automatic()
+                members += found
+            else:
+                members.append(self._named(name))
+        chain = tuple({member.provider: member for member in reversed(members)}.values())[::-1]
+        if not chain:
+            return self._without()
+        return Chosen(self.stage, chain, left_out=tuple(left_out))
+
+    def _automatic(self) -> tuple[list[Member], list[str]]:
+        members: list[Member] = []
+        left_out: list[str] = []
+        for provider, offer in self._offers():
+            if not offer.automatic:
+                continue
+            missing = what_is_missing(offer, self.settings, self.installed)
+            if missing is None:
+                members.append(self._member(provider, offer, members))
+            elif offer.needs and not missing.variable:
+                left_out.append(f"{provider.label}: {missing}")
+        return members, left_out
+
+    def _member(self, provider: Provider, offer: Offer[Any], before: list[Member]) -> Member:
+        keys = [next(filter(self.settings.variable, group)) for group in offer.needs]
+        reason = " and ".join(keys) or offer.about
+        if provider is LOCAL and not before:
+            reason += "; no provider's key is set"
+        return Member(provider.name, provider.label, reason)
+
+    def _named(self, name: str) -> Member:
+        provider = find_provider(name)
+        offer = None if provider is None else provider.offer(self.stage)
+        if provider is None or offer is None:
+            raise self._unavailable(
+                f"{self._reason}: no such provider of {self.stage}; one of {self._known()}", ""
+            )
+        missing = what_is_missing(offer, self.settings, self.installed)
+        if missing is not None:
+            raise self._unavailable(
+                f"{self._reason}: {provider.label}: {missing}; "
+                f"or {self.source}=auto{self._or_none(offer)}",
+                missing.variable,
+            )
+        return Member(provider.name, provider.label, self._reason)
+
+    def _without(self) -> Chosen:
+        """The stage is not had at all: not even the local provider is there."""
+        offer = LOCAL.offer(self.stage)
+        missing = offer and what_is_missing(offer, self.settings, self.installed)
+        if NONE.offer(self.stage) is None:
+            raise self._unavailable(f"{self._reason}: {missing}", "")
+        nobody = Member(NONE.name, NONE.label, str(missing))
+        keys = " or ".join(
+            " and ".join(group[0] for group in offer.needs)
+            for _, offer in self._offers()
+            if offer.automatic and offer.needs
         )
-    reason = f"{_SETTINGS[stage]}={named.name}"
-    if named is LOCAL and (module := _missing(stage, installed)):
-        raise StageUnavailable(
-            f"{reason}: {module} is not installed; not every Python and platform has a wheel of "
-            f"it. Set {_variables(stage)} and {_SETTINGS[stage]}=auto, or {_SETTINGS[stage]}=none",
-            setting=_SETTINGS[stage],
-        )
-    if named.key_setting is not None and not api_key(named, settings):
-        raise StageUnavailable(
-            f"{reason} needs a key: set {named.variable}, or {_SETTINGS[stage]}=auto",
-            setting=str(named.variable),
-        )
-    return Chosen(stage, named.name, named.label, reason)
+        return Chosen(self.stage, (nobody,), remedy=f"{_WITHOUT[self.stage]}, set {keys}")
+
+    def _or_none(self, offer: Offer[Any]) -> str:
+        there = NONE.offer(self.stage) is not None and not offer.needs
+        return f", or {self.source}=none" if there else ""
+
+    def _offers(self) -> list[tuple[Provider, Offer[Any]]]:
+        return [(row, offer) for row in PROVIDERS if (offer := row.offer(self.stage)) is not None]
+
+    def _known(self) -> str:
+        return ", ".join([AUTO, *(provider.name for provider, _ in self._offers())])
+
+    @property
+    def _reason(self) -> str:
+        return f"{self.source}={self.asked.strip().lower()}"
+
+    def _unavailable(self, message: str, variable: str) -> StageUnavailable:
+        return StageUnavailable(message, setting=variable or SETTINGS[self.stage], stage=self.stage)
 
 
-def _offline(stage: Stage, installed: Callable[[str], bool]) -> Chosen:
-    """The stage as it is without any key."""
-    module = _missing(stage, installed)
-    if module is None:
-        return Chosen(stage, LOCAL.name, LOCAL.label, _LOCAL_REASONS[stage])
-    return Chosen(
-        stage,
-        NONE.name,
-        NONE.label,
-        f"{module} is not installed; not every Python and platform has a wheel of it",
-        remedy=f"{_WITHOUT[stage]}, set {_variables(stage)}",
-    )
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported. Imports nothing, not even the packages it is in."""
+    path = None
+    for part in module.split("."):
+        spec = PathFinder.find_spec(part, path)
+        if spec is None:
+            return False
+        path = list(spec.submodule_search_locations or ())
+    return True
 
 
-def _missing(stage: Stage, installed: Callable[[str], bool]) -> str | None:
-    """The library that the local stage needs and that is not there."""
-    module = _LOCAL_MODULES[stage]
-    return None if module is None or installed(module) else module
+def _library(module: str) -> str:
+    """What people install: `livekit-plugins-deepgram` for `livekit.plugins.deepgram`."""
+    return module.replace(".", "-") if module.startswith("livekit.plugins.") else module
 
 
-def _variables(stage: Stage) -> str:
-    return " or ".join(str(p.variable) for p in PROVIDERS if p.serves(stage) and p.automatic(stage))
-
-
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+def _how_to_install(offer: Offer[Any]) -> str:
+    if offer.extra:
+        return f"pip install '.[{offer.extra}]'"
+    if offer.module.startswith("livekit.plugins."):
+        return f"pip install {_library(offer.module)}"
+    return "not every Python and platform has a wheel of it"

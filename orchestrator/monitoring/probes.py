@@ -25,7 +25,7 @@ ILL_EVERY_S = 0.5
 REDIS_TIMEOUT_S = 1.0
 
 # in the order of a turn
-_STAGES = {"STT_PROVIDER": "asr", "LLM_PROVIDER": "rag", "TTS_PROVIDER": "tts"}
+_STAGES = {"recognition": "asr", "answers": "rag", "speech": "tts"}
 
 
 class RoomProbe(Protocol):
@@ -104,7 +104,7 @@ def stage_conditions(settings: AgentSettings) -> StageConditions:
         choice = choose(settings)
     except StageUnavailable as error:
         logger.warning("a stage is not available", extra={"error": str(error)})
-        stage = _STAGES.get(getattr(error, "setting", ""))
+        stage = _STAGES.get(error.stage)
         broken = [stage] if stage else list(_STAGES.values())
         return StageConditions(**dict.fromkeys(broken, Condition.UNHEALTHY))
     named = zip(_STAGES.values(), choice.stages, strict=True)

@@ -212,7 +212,12 @@ async def test_inworld_refusing_a_text_surfaces(machine: AgentSettings, vendor: 
 
     address = await vendor("/tts/v1/voice:stream", refuse)
     stages = build_stages(
-        settings(machine, inworld_api_key=KEY, inworld_base_url=f"{address}/"),
+        settings(
+            machine,
+            tts_provider="inworld",
+            inworld_api_key=KEY,
+            inworld_base_url=f"{address}/",
+        ),
         language="en-US",
         voice=None,
         collection="default",

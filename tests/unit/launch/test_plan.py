@@ -54,11 +54,19 @@ def test_a_configured_part_is_not_embedded() -> None:
         redis_url=SecretStr("redis://redis.example:6379/0"),
         assembly_api_key=SecretStr(SECRET),
         inworld_api_key=SecretStr(SECRET),
+        stt_provider="assemblyai",
+        tts_provider="inworld",
     )
     made = plan(given, NOTHING)
     assert names(made) == ["api", "worker", "beat", "indexer", "agent-host"]
     assert dict(made.taken)["rooms"] == "wss://rooms.example (LIVEKIT_URL)"
     assert not any(SECRET in taken for _, taken in made.taken)
+
+
+def test_what_is_fallen_back_on_runs_too() -> None:
+    """Catches a fallback on a speech engine that nobody started."""
+    given = settings(assembly_api_key=SecretStr(SECRET), inworld_api_key=SecretStr(SECRET))
+    assert {"recognizer", "synthesizer"} <= set(names(plan(given)))
 
 
 def test_what_has_no_wheel_here_is_told_and_not_run() -> None:

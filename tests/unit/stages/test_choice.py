@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from agent.settings import AgentSettings
-from agent.stages.choice import StageChoice, choose
+from agent.stages.choice import Chosen, StageChoice, StageNames, choose
 from agent.stages.errors import StageUnavailable
 
 
@@ -19,6 +19,10 @@ def settings(**given: object) -> AgentSettings:
 def chosen(**given: object) -> StageChoice:
     keys = {name: SecretStr("k") for name, value in given.items() if value == "key"}
     return choose(settings(**{**given, **keys}), installed=lambda _: True)
+
+
+def names(chosen: Chosen) -> list[str]:
+    return [member.provider for member in chosen.chain]
 
 
 def test_without_keys_everything_is_local() -> None:
@@ -33,9 +37,9 @@ def test_a_key_is_enough() -> None:
     """Catches deployments that set their keys, as ever, and get the local stages."""
     choice = chosen(assembly_api_key="key", groq_api_key="key", inworld_api_key="key")
     assert choice.banner == (
-        "recognition: AssemblyAI (ASSEMBLY_API_KEY)",
-        "answers: Groq (GROQ_API_KEY)",
-        "speech: Inworld (INWORLD_API_KEY)",
+        "recognition: AssemblyAI (ASSEMBLY_API_KEY), then local",
+        "answers: Groq (GROQ_API_KEY), then local",
+        "speech: Inworld (INWORLD_API_KEY), then local",
     )
 
 
@@ -51,8 +55,46 @@ def test_a_name_wins_over_keys() -> None:
         groq_api_key="key", inworld_api_key="key", tts_provider="Groq", llm_provider="local"
     )
     assert choice.speech.provider == "groq"
-    assert choice.speech.reason == "TTS_PROVIDER=groq"
+    assert choice.speech.told == "Groq (TTS_PROVIDER=groq)"
     assert choice.answers.local
+
+
+def test_a_list_is_the_order_of_fallback() -> None:
+    """Catches a list that is sorted as the table is, or filled up with what nobody asked for."""
+    choice = chosen(groq_api_key="key", llm_provider="local, groq", stt_provider="GROQ,auto")
+    assert names(choice.answers) == ["local", "groq"]
+    assert choice.answers.told == "local (LLM_PROVIDER=local, groq), then Groq"
+    assert names(choice.recognition) == ["groq", "local"]
+
+
+def test_a_conversation_may_have_its_own() -> None:
+    """Catches names of a conversation that are dropped, or that change what it left open."""
+    given = settings(groq_api_key=SecretStr("k"), tts_provider="none")
+    own = StageNames(recognition="groq,local", answers="local")
+    choice = choose(given, own, installed=lambda _: True)
+    assert names(choice.recognition) == ["groq", "local"]
+    assert names(choice.answers) == ["local"]
+    assert names(choice.speech) == ["none"]
+
+
+@pytest.mark.parametrize("asked", ["", " , ", "none,local", "local,nobody"])
+def test_a_list_that_says_nothing_is_an_error(asked: str) -> None:
+    """Catches lists that end as no stage at all."""
+    with pytest.raises(StageUnavailable) as caught:
+        chosen(tts_provider=asked)
+    assert caught.value.setting == "TTS_PROVIDER"
+    assert caught.value.stage == "speech"
+
+
+def test_a_plugin_that_is_not_installed_is_left_out_with_the_remedy() -> None:
+    """Catches a key that is set and of no effect without a word, and a start that stops for it."""
+    given = settings(inworld_api_key=SecretStr("k"))
+    absent = "livekit.plugins.inworld"
+    choice = choose(given, installed=lambda asked: asked != absent)
+    assert names(choice.speech) == ["local"]
+    assert "pip install livekit-plugins-inworld" in choice.speech.told
+    with pytest.raises(StageUnavailable, match="pip install livekit-plugins-inworld"):
+        choose(given, StageNames(speech="inworld"), installed=lambda asked: asked != absent)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +152,9 @@ def test_a_stage_can_be_done_without_by_name() -> None:
 def test_a_missing_wheel_that_is_not_needed_is_no_matter() -> None:
     """Catches a check of what is not used."""
     given = settings(assembly_api_key=SecretStr("k"), inworld_api_key=SecretStr("k"))
-    assert not choose(given, installed=lambda _: False).recognition.local
+    choice = choose(given, installed=lambda asked: asked.startswith("livekit."))
+    assert names(choice.recognition) == ["assemblyai"]
+    assert not choice.recognition.remedy
 
 
 def test_only_english_is_heard_locally() -> None:
