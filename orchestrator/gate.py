@@ -41,8 +41,17 @@ class Openings:
 class HostWatch(threading.Thread):
     """Watches the host at this socket, and calls `changed` (in this thread) at each change."""
 
-    def __init__(self, path: Path, changed: Callable[[Openings], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        changed: Callable[[Openings], None],
+        *,
+        silence_s: float = SILENCE_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
         super().__init__(name="host watch", daemon=True)
+        self._silence_s = silence_s
+        self._retry_s = retry_s
         self._path = path
         self._changed = changed
         self._stopped = threading.Event()
@@ -61,7 +70,7 @@ class HostWatch(threading.Thread):
                     fields = {"error": type(error).__name__}
                     logger.warning("agent host is away", extra=fields)
             self._set(Openings())
-            self._stopped.wait(RETRY_S)
+            self._stopped.wait(self._retry_s)
 
     def stop(self) -> None:
         """Watch no more."""
@@ -73,7 +82,7 @@ class HostWatch(threading.Thread):
             sock.settimeout(CONNECT_TIMEOUT_S)
             sock.connect(str(self._path))
             sock.sendall(REQUEST_CODEC.dump_json(Watch()) + b"\n")
-            sock.settimeout(SILENCE_S)
+            sock.settimeout(self._silence_s)
             with sock.makefile("rb") as lines:
                 while line := lines.readline(MAX_LINE_BYTES):
                     reply = REPLY_CODEC.validate_json(line)

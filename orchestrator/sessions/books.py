@@ -65,12 +65,14 @@ class Books:
         tasks: StaleTasks,
         *,
         clock: Callable[[], float] = time.monotonic,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._redis = redis
         self._store = store
         self._hosts = hosts
         self._tasks = tasks
         self._clock = clock
+        self._look_every_s = look_every_s
         self._looking = asyncio.Lock()
         self._run = ""
         self._since = 0.0
@@ -94,7 +96,7 @@ class Books:
         while not await self.check():
             if self._clock() > deadline:
                 return False
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
         return True
 
     async def _look(self, run: str) -> bool:

@@ -82,8 +82,10 @@ class FakeHosts:
 
     def __init__(self) -> None:
         self.told: dict[str, HostStatus] = {}
+        self.times_read = 0
 
     async def all(self) -> dict[str, HostStatus]:
+        self.times_read += 1
         return dict(self.told)
 
     def tell(self, name: str, at: float, *agents: RunningAgent, **more: object) -> None:

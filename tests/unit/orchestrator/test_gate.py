@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from agent.host_protocol import REPLY_CODEC, Vacancy
-from orchestrator import gate as gate_module
 from orchestrator.gate import Gate, HostWatch, Openings
 
 TAKES, FULL, AWAY = Openings(True, True), Openings(False, True), Openings()
@@ -56,15 +55,11 @@ def test_a_consumer_without_a_connection_is_left_alone() -> None:
     assert SPAWN in consumer.taken_from
 
 
-def test_a_host_is_watched_through_its_restarts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_is_watched_through_its_restarts(tmp_path: Path) -> None:
     """Catches a gate that stays open when the host dies or hangs, or shut when it is back."""
-    monkeypatch.setattr(gate_module, "SILENCE_S", 1.0)
-    monkeypatch.setattr(gate_module, "RETRY_S", 0.01)
     seen: queue.Queue[Openings] = queue.Queue()
     path = tmp_path / "host.sock"
-    watch = HostWatch(path, seen.put)
+    watch = HostWatch(path, seen.put, silence_s=1.0, retry_s=0.01)
     watch.start()
     try:
         with socket.socket(socket.AF_UNIX) as listener:
