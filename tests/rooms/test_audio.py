@@ -58,9 +58,10 @@ async def test_unsubscribe_and_subscribe_again(crowd: Crowd) -> None:
 async def test_without_auto_subscribe_tracks_wait_to_be_asked_for(crowd: Crowd) -> None:
     """Catches tracks forced on a client that wants to choose."""
     ann, bob = await crowd.join("ann"), await crowd.join("bob", auto_subscribe=False)
+    witness = await crowd.join("witness")
     await ann.play(440)
     publication, _ = await bob.next("track_published")
-    await asyncio.sleep(0.3)
+    await witness.hear()
     assert bob.count("track_subscribed") == 0
     publication.set_subscribed(True)
     assert await heard_frequency_hz(await bob.hear()) == pytest.approx(440, abs=_NEAR_HZ)

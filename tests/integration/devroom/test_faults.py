@@ -123,7 +123,8 @@ async def test_a_killed_client_is_noticed(devroom: DevroomProcess) -> None:
             sys.executable, "-c", _CHILD, devroom.server.url, jwt, stdout=asyncio.subprocess.PIPE
         )
         await ann.next("participant_connected", within_s=20)
-        await asyncio.sleep(1)
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 20) == b"in\n"
         process.send_signal(signal.SIGKILL)
         await process.communicate()
         started = time.monotonic()

@@ -1,6 +1,5 @@
 """What Redis keeps of agents and hosts: leases, heartbeats, statuses, whose the rooms are."""
 
-import asyncio
 import time
 
 from redis.asyncio import Redis
@@ -11,6 +10,7 @@ from agent.lease import Leases, Pulse
 from orchestrator.deployment import Deployment
 from orchestrator.dispatch import Waiting
 from orchestrator.hosts import Hosts
+from tests.integration.orchestrator.conftest import until
 
 PULSE = Pulse(AgentState.SPEAKING, cpu=0.25, memory_mib=97.5, at=1_000.0)
 
@@ -41,7 +41,11 @@ async def test_fences_grow_even_if_redis_forgets(redis: Redis) -> None:
     assert fences == sorted(set(fences))
     assert fences[0] >= began_ms
     await redis.flushdb()
-    await asyncio.sleep(0.05)
+
+    async def time_has_passed_them() -> bool:
+        return time.time() * 1000 > fences[-1] + 1
+
+    await until(time_has_passed_them)
     again = await leases.take("s", "machine")
     assert again is not None
     assert again > fences[-1]
