@@ -85,6 +85,10 @@ class AudioWishes:
     input_channels: int
 
 
+Prepare = Callable[[Job, Settings], tuple[Stages, Retriever]]
+"""What a conversation works with. Raises `StageUnavailable`, `KnowledgeError`."""
+
+
 class Talk:
     """One conversation. `tell` is called, in the event loop, with each event as it happens."""
 
@@ -98,7 +102,9 @@ class Talk:
         turn_ended: Callable[[Turn], None],
         *,
         detector_executor: Executor,
+        prepare: Prepare | None = None,
     ) -> None:
+        """`prepare`: else as the settings say."""
         self._job = job
         self._settings = settings
         self._door = door
@@ -106,6 +112,7 @@ class Talk:
         self._tell = tell
         self._turn_ended = turn_ended
         self._detector_executor = detector_executor
+        self._prepare = prepare or _prepare
         self._conversation: Conversation | None = None
         self._voice: ClientVoice | None = None
         self._typed_early: str | None = None
@@ -216,10 +223,7 @@ class Talk:
     async def _start(self) -> None:
         job, settings = self._job, self._settings
         try:
-            stages = build_stages(
-                settings, language=job.language, voice=job.voice, collection=job.knowledge_base
-            )
-            retriever = _open_knowledge(job.knowledge_base, settings)
+            stages, retriever = self._prepare(job, settings)
         except (StageUnavailable, KnowledgeError) as error:
             _log.error("conversation cannot start", extra={"error": str(error)})
             code, detail = _BROKEN
@@ -387,6 +391,13 @@ class Talk:
             _log.error("conversation broke", exc_info=error)
             code, detail = _BROKEN
             self._tell(Failed(code, detail, fatal=True))
+
+
+def _prepare(job: Job, settings: Settings) -> tuple[Stages, Retriever]:
+    stages = build_stages(
+        settings, language=job.language, voice=job.voice, collection=job.knowledge_base
+    )
+    return stages, _open_knowledge(job.knowledge_base, settings)
 
 
 def _open_knowledge(name: str, settings: Settings) -> Retriever:

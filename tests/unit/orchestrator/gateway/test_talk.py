@@ -23,7 +23,6 @@ from livekit.agents.voice.agent_session import SessionConnectOptions
 from agent.job import Job, Role, Turn
 from agent.knowledge.context import retrieval_in
 from agent.stages.build import Stages
-from orchestrator.gateway import talk as module
 from orchestrator.gateway.audio import OutputFormat
 from orchestrator.gateway.dialect import (
     AnswerBegan,
@@ -176,7 +175,6 @@ class Held:
 
 @asynccontextmanager
 async def held(
-    monkeypatch: pytest.MonkeyPatch,
     *answers: str | None,
     audio: AudioWishes = AUDIO,
     hears: bool = True,
@@ -190,8 +188,6 @@ async def held(
         stt_conn_options=NO_RETRIES, llm_conn_options=NO_RETRIES, tts_conn_options=NO_RETRIES
     )
     stages = Stages(stt=ear if hears else None, llm=model, tts=ToneTTS(), conn_options=options)
-    monkeypatch.setattr(module, "build_stages", lambda *_, **__: stages)
-    monkeypatch.setattr(module, "open_knowledge", lambda *_, **__: ScriptedRetriever())
     job = Job(
         session_id="conversation_a",
         fence=1,
@@ -212,6 +208,7 @@ async def held(
         told.tell,
         told.turn_ended,
         detector_executor=InlineExecutor(),
+        prepare=lambda *_: (stages, ScriptedRetriever()),
     )
     for effect in early:
         talk.do(effect)
@@ -219,9 +216,9 @@ async def held(
         yield Held(talk, told, model, ear)
 
 
-async def test_a_spoken_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_spoken_turn() -> None:
     """Catches events in an order from which no dialect could tell what happens."""
-    async with held(monkeypatch, "Thirty days. Keep the receipt.") as made:
+    async with held("Thirty days. Keep the receipt.") as made:
         made.speak()
         await made.told.answers(1)
     told = made.told
@@ -240,9 +237,9 @@ async def test_a_spoken_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [turn.text for turn in told.turns] == ["1600 samples", "Thirty days. Keep the receipt."]
 
 
-async def test_silence_is_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silence_is_no_turn() -> None:
     """Catches an answer to nothing; the next turn works."""
-    async with held(monkeypatch, "Yes.") as made:
+    async with held("Yes.") as made:
         made.talk.do(Hear(bytes(3200), begins=True))
         made.talk.do(EndTurn())
         await made.told.until(lambda: made.told.codes)
@@ -253,11 +250,9 @@ async def test_silence_is_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(made.model.asked) == 1
 
 
-async def test_a_turn_that_is_taken_back_while_it_is_recognised(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_turn_that_is_taken_back_while_it_is_recognised() -> None:
     """Catches an answer to a turn that the client has replaced, and words of it in the next."""
-    async with held(monkeypatch, "Yes.") as made:
+    async with held("Yes.") as made:
         made.ear.may_answer.clear()
         made.speak(100)
         async with asyncio.timeout(WITHIN_S):
@@ -270,23 +265,23 @@ async def test_a_turn_that_is_taken_back_while_it_is_recognised(
     assert len(made.model.asked) == 1
 
 
-async def test_what_comes_before_everything_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_comes_before_everything_is_ready() -> None:
     """Catches a message that is lost because it came at once, or that is taken up out of order."""
     typed = (TypeText("lost"), CutOff(), TypeText("Hello?"))
-    async with held(monkeypatch, "Yes.", early=typed) as made:
+    async with held("Yes.", early=typed) as made:
         await made.told.answers(1)
     assert made.told.said == ["Hello?"]
     spoken = (TypeText("lost"), CutOff(), Hear(b"\x01\x00" * 500, begins=True), EndTurn())
-    async with held(monkeypatch, "Yes.", early=spoken) as made:
+    async with held("Yes.", early=spoken) as made:
         await made.told.answers(1)
     assert made.told.said == ["500 samples"]
 
 
-async def test_the_history_holds_what_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_history_holds_what_was_heard() -> None:
     """Catches a history of what was generated; the model is asked with what was heard."""
     past = (Turn(Role.USER, "Hi", at=1.0), Turn(Role.ASSISTANT, "Yes?", at=2.0))
     long = "One two three four five six seven eight. Nine ten."
-    async with held(monkeypatch, long, "Sorry.", audio=PACED, history=past) as made:
+    async with held(long, "Sorry.", audio=PACED, history=past) as made:
         made.talk.do(TypeText("count"))
         await made.told.until(lambda: made.told.of(Audio))
         made.talk.do(CutOff(played_s=0.31))
@@ -306,12 +301,10 @@ async def test_the_history_holds_what_was_heard(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
-async def test_nothing_comes_of_an_answer_that_was_cut_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_nothing_comes_of_an_answer_that_was_cut_off() -> None:
     """Catches audio, text or an end of an answer that the client has cut off."""
     longer = "One two three four five. Six."
-    async with held(monkeypatch, "One two three. Four five.", longer, audio=PACED) as made:
+    async with held("One two three. Four five.", longer, audio=PACED) as made:
         made.talk.do(TypeText("count"))
         await made.told.until(lambda: made.told.of(Audio))
         made.talk.do(CutOff())
@@ -336,11 +329,9 @@ async def test_nothing_comes_of_an_answer_that_was_cut_off(
     ("answer", "code"),
     [(None, ErrorCode.RAG_FAILED), ("This is unspeakable.", ErrorCode.TTS_FAILED)],
 )
-async def test_stages_that_fail_again_and_again(
-    monkeypatch: pytest.MonkeyPatch, answer: str | None, code: ErrorCode
-) -> None:
+async def test_stages_that_fail_again_and_again(answer: str | None, code: ErrorCode) -> None:
     """Catches a spoken apology that no protocol knows, and a connection lost to one bad model."""
-    async with held(monkeypatch, *[answer] * 4, "Better.") as made:
+    async with held(*[answer] * 4, "Better.") as made:
         for number in range(1, 5):
             made.talk.do(TypeText(f"Question {number}"))
             await made.told.failures(number)
@@ -351,9 +342,9 @@ async def test_stages_that_fail_again_and_again(
     assert not any(event.fatal for event in made.told.of(Failed))
 
 
-async def test_a_language_that_nobody_recognises(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_language_that_nobody_recognises() -> None:
     """Catches a spoken turn that is never answered; typing works."""
-    async with held(monkeypatch, "Yes.", hears=False) as made:
+    async with held("Yes.", hears=False) as made:
         made.speak()
         assert made.told.codes == [ErrorCode.ASR_FAILED]
         made.talk.do(TypeText("Hello?"))
@@ -361,9 +352,9 @@ async def test_a_language_that_nobody_recognises(monkeypatch: pytest.MonkeyPatch
     assert made.told.of(Audio)
 
 
-async def test_the_whole_text_first_where_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_whole_text_first_where_that_is_set() -> None:
     """Catches audio before the text is whole, with `ENABLE_SENTENCE_STREAMING=false`."""
-    async with held(monkeypatch, "One. Two. Three.", enable_sentence_streaming=False) as made:
+    async with held("One. Two. Three.", enable_sentence_streaming=False) as made:
         made.talk.do(TypeText("count"))
         await made.told.answers(1)
     events = made.told.events
@@ -374,11 +365,9 @@ async def test_the_whole_text_first_where_that_is_set(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("remembers", "said", "context"), [(True, 3, "Do you sell lamps?"), (False, 1, "")]
 )
-async def test_what_is_known_of_before(
-    monkeypatch: pytest.MonkeyPatch, remembers: bool, said: int, context: str
-) -> None:
+async def test_what_is_known_of_before(remembers: bool, said: int, context: str) -> None:
     """Catches `ENABLE_CONVERSATION_HISTORY=false` that has no effect, or true that has none."""
-    async with held(monkeypatch, "One.", "Two.", enable_conversation_history=remembers) as made:
+    async with held("One.", "Two.", enable_conversation_history=remembers) as made:
         for count, question in enumerate(("Do you sell lamps?", "And how much are they?"), 1):
             made.talk.do(TypeText(question))
             await made.told.answers(count)
@@ -390,13 +379,11 @@ async def test_what_is_known_of_before(
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 3, 10, 30])
-async def test_a_client_that_is_gone_before_everything_is_ready(
-    monkeypatch: pytest.MonkeyPatch, ticks: int
-) -> None:
+async def test_a_client_that_is_gone_before_everything_is_ready(ticks: int) -> None:
     """Catches a session that was left half started, with tasks that nobody ends."""
 
     async def hold() -> None:
-        async with held(monkeypatch, "Yes."):
+        async with held("Yes."):
             await asyncio.Event().wait()
 
     before = asyncio.all_tasks()
@@ -411,9 +398,9 @@ async def test_a_client_that_is_gone_before_everything_is_ready(
     assert not left
 
 
-async def test_a_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_greeting() -> None:
     """Catches a greeting that is not told of as an answer."""
-    async with held(monkeypatch, opening_line="Hello there!") as made:
+    async with held(opening_line="Hello there!") as made:
         await made.told.answers(1)
     assert made.told.events[0] == AnswerBegan()
     assert [event.text for event in made.told.of(Sentence)] == ["Hello there!"]
