@@ -57,7 +57,7 @@ def test_all_that_runs_is_copied() -> None:
         name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]
     }
     here = {source for c in copies(LAST) if "from" not in c.flags for source in c.words[:-1]}
-    assert packages | {"run.py", "documents", "LICENSE", "NOTICE"} <= here
+    assert packages | {"run.py", "documents", "assistants", "LICENSE", "NOTICE"} <= here
 
 
 @pytest.mark.parametrize(
