@@ -130,43 +130,42 @@ class Unavailable(RequestError):
     """Something that we depend on is away; trying again later can help."""
 
     status = 503
-    code = "unavailable"
+    says: ClassVar[str]
+    """The message, where none is given."""
+    soon_s: ClassVar[int] = 2
+    """When to try again."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.says, retry_after_s=self.soon_s)
 
 
 class StoreUnavailable(Unavailable):
     """Redis does not answer."""
 
     code = "redis_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The session store is not reachable.", retry_after_s=2)
+    says = "The session store is not reachable."
 
 
 class BooksUnchecked(Unavailable):
     """Redis has just come back, and what it holds is being compared with what runs."""
 
     code = "redis_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The session store is being checked.", retry_after_s=1)
+    says = "The session store is being checked."
+    soon_s = 1
 
 
 class DispatchFailed(Unavailable):
     """A task could not be queued."""
 
     code = "queue_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The task queue is not reachable.", retry_after_s=2)
+    says = "The task queue is not reachable."
 
 
 class RoomsUnavailable(Unavailable):
     """The room server does not answer, or none is configured."""
 
     code = "livekit_unavailable"
-
-    def __init__(self, message: str = "The room server is not reachable.") -> None:
-        super().__init__(message, retry_after_s=2)
+    says = "The room server is not reachable."
 
 
 class StorageFull(RequestError):
