@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -21,6 +23,12 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 BCP47 = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
 
 
 class _OtherVariables(PydanticBaseSettingsSource):
@@ -117,6 +125,14 @@ class AgentSettings(BaseSettings):
     assembly_base_url: str | None = None
     groq_base_url: str | None = None
     inworld_base_url: str | None = None
+    asr_service_url: str = ""
+    """Of each service (docs/services.md); empty: there is none."""
+    rag_service_url: str = ""
+    tts_service_url: str = ""
+    services_token: SecretStr | None = None
+    """What the services want to be shown; None: nothing."""
+    asr_service_languages: Annotated[tuple[BCP47, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Those that the service recognises; empty: whichever it is asked for."""
     provider_variables: Mapping[str, SecretStr] = Field(default_factory=dict, repr=False)
     """What providers call their keys and options: the variables that no setting is named for."""
     asr_timeout_seconds: Seconds = 30.0
@@ -124,6 +140,8 @@ class AgentSettings(BaseSettings):
     tts_timeout_seconds: Seconds = 30.0
     max_retries: Annotated[int, Field(ge=0, le=20)] = 3
     retry_delay_seconds: Seconds = 1.0
+    exponential_backoff: bool = True
+    """Whether each retry waits twice as long as the one before it."""
 
     # the agent host
     agent_host_name: str = ""
@@ -139,6 +157,13 @@ class AgentSettings(BaseSettings):
     @classmethod
     def _from_project_root(cls, value: Path) -> Path:
         return value if value.is_absolute() else PROJECT_ROOT / value
+
+    @field_validator("asr_service_url", "rag_service_url", "tts_service_url")
+    @classmethod
+    def _is_service(cls, value: str) -> str:
+        if value and not value.startswith(("ws://", "wss://", "http://", "https://")):
+            raise PydanticCustomError("url", "must begin with ws://, wss://, http:// or https://")
+        return value.rstrip("/")
 
     @classmethod
     def settings_customise_sources(

@@ -98,7 +98,6 @@ class Settings(AgentSettings):
     max_audio_duration_seconds: Seconds = 60.0
     enable_audio_preprocessing: bool = True
     enable_sentence_streaming: bool = True
-    exponential_backoff: bool = True
 
     @field_validator("livekit_url", "livekit_public_url")
     @classmethod

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from livekit.agents import APIConnectOptions, inference, llm, stt, tts
+from livekit.agents import inference, llm, stt, tts
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
 from agent.settings import AgentSettings
+from agent.stages.backoff import backoff
 from agent.stages.choice import Chosen, StageNames, choose
 from agent.stages.errors import StageUnavailable
 from agent.stages.providers import Request, find_provider
@@ -66,9 +67,9 @@ def build_stages(
         llm=_answerer(answerers),
         tts=_synthesizer(synthesizers),
         conn_options=SessionConnectOptions(
-            stt_conn_options=_connect_options(settings, settings.asr_timeout_seconds),
-            llm_conn_options=_connect_options(settings, settings.rag_timeout_seconds),
-            tts_conn_options=_connect_options(settings, settings.tts_timeout_seconds),
+            stt_conn_options=backoff(settings, settings.asr_timeout_seconds),
+            llm_conn_options=backoff(settings, settings.rag_timeout_seconds),
+            tts_conn_options=backoff(settings, settings.tts_timeout_seconds),
         ),
         members=(*recognizers, *answerers, *synthesizers),
     )
@@ -115,11 +116,3 @@ def _built(chosen: Chosen, request: Request) -> list[Any]:
 def preload(settings: AgentSettings) -> None:
     """Import what the chosen providers need, once, before any process is forked."""
     build_stages(settings, language="en-US", voice=None, collection=settings.knowledge_base)
-
-
-def _connect_options(settings: AgentSettings, timeout_s: float) -> APIConnectOptions:
-    return APIConnectOptions(
-        max_retry=settings.max_retries,
-        retry_interval=settings.retry_delay_seconds,
-        timeout=timeout_s,
-    )
