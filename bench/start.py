@@ -22,8 +22,13 @@ from tests.clients.caller import Caller
 from tests.clients.stack import Stack
 
 OPENING_LINE = "Hello! How can I help?"
-PAUSE_S = 0.5
+PAUSE_S = 0.6
 """Between sessions: the machine's idle agents are made good."""
+AIMS_P50_MS = {
+    "answer_of_start": 10,
+    "start_to_agent_in_room": 250,
+    "start_to_first_agent_audio": 600,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +66,43 @@ async def start_one(url: str) -> Start:
     )
 
 
-async def measure(url: str, sessions: int) -> dict[str, object]:
-    """Run the sessions; the figures by name."""
+async def measure(url: str, sessions: int) -> dict[str, dict[str, float]]:
+    """Start so many sessions, one after another; the figures by name."""
     starts = []
     for _ in range(sessions):
         starts.append(await start_one(url))
         await asyncio.sleep(PAUSE_S)
     return {
-        "sessions": sessions,
-        "answer_of_start": summary_ms([s.answer for s in starts]) | {"aim_p50_ms": 10},
-        "start_to_agent_in_room": summary_ms([s.agent_in_room for s in starts])
-        | {"aim_p50_ms": 250},
-        "start_to_first_agent_audio": summary_ms([s.first_audio for s in starts])
-        | {"aim_p50_ms": 600},
+        "answer_of_start": summary_ms([s.answer for s in starts]),
+        "start_to_agent_in_room": summary_ms([s.agent_in_room for s in starts]),
+        "start_to_first_agent_audio": summary_ms([s.first_audio for s in starts]),
         "floor_request_that_does_nothing": summary_ms([s.nothing for s in starts]),
         "floor_caller_joins_and_publishes": summary_ms([s.caller_joins for s in starts]),
     }
 
 
+def report(url: str, sessions: int) -> None:
+    """Measure and print, each figure with its aim."""
+    figures = asyncio.run(measure(url, sessions))
+    for name, aim in AIMS_P50_MS.items():
+        figures[name]["aim_p50_ms"] = aim
+    print(json.dumps({"sessions": sessions, **figures}, indent=2))
+
+
 def main() -> None:
-    """Measure and print."""
+    """Against a running instance, or one of its own."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--url", help="a running instance; without it one is started")
     arguments.add_argument("--sessions", type=int, default=30)
     given = arguments.parse_args()
     if given.url:
-        print(json.dumps(asyncio.run(measure(given.url, given.sessions)), indent=2))
+        report(given.url, given.sessions)
         return
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder))
         stack.start()
         try:
-            print(json.dumps(asyncio.run(measure(stack.url, given.sessions)), indent=2))
+            report(stack.url, given.sessions)
         finally:
             stack.stop()
 

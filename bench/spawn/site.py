@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from bench.start import PAUSE_S
 from tests.clients.remains import agent_processes, redis_url_of, room_server_of, rooms_of
 from tests.clients.stack import Stack
 from tests.clients.watcher import Watcher
@@ -19,8 +20,6 @@ from tests.rooms.server import RoomServer
 ROOM_SERVER_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 PATIENCE_S = 60.0
 """How long a session may take for anything before the benchmark gives up."""
-PAUSE_S = 0.6
-"""Between single sessions: the machine's idle agents are made good."""
 SETTINGS = {"SESSION_STARTS_PER_MINUTE": "1000000", "USER_JOIN_TIMEOUT_SECONDS": "300"}
 
 
