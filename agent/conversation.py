@@ -32,12 +32,17 @@ from livekit.agents.voice.room_io import RoomOptions
 from livekit.agents.voice.turn import TurnDetectionMode, TurnHandlingOptions
 
 from agent.assistant import Assistant, NewNarration
+from agent.assistants.description import AS_SET, StageProviders
+from agent.assistants.files import read_assistants
 from agent.job import AgentState, Job, Role, Source, Turn
 from agent.knowledge.speculation import Retriever, Speculation
 from agent.memory import Memory
 from agent.phrases import phrases
 from agent.settings import AgentSettings
-from agent.stages.build import Stages
+from agent.stages import build
+from agent.stages.build import Stages, build_stages
+from agent.stages.choice import StageNames
+from agent.stages.errors import StageUnavailable
 from agent.stages.local.answerer import ExtractiveAnswerer
 
 MAX_TYPED_CHARACTERS = 4000
@@ -97,6 +102,41 @@ class Manner:
 
 
 IN_A_ROOM = Manner()
+
+
+def stages_for(job: Job, settings: AgentSettings) -> Stages:
+    """The stages that a job's conversation is to be held with. Raises `StageUnavailable`."""
+    return build_stages(
+        settings,
+        language=job.language,
+        voice=job.voice,
+        collection=job.knowledge_base,
+        names=stage_names(job.brief.stages),
+    )
+
+
+def preload(settings: AgentSettings) -> None:
+    """Import what conversations need, assistants' own stages too.
+
+    On the main thread, where plugins must be registered, and before any process is forked.
+    """
+    build.preload(settings)
+    for described in read_assistants(settings.assistants_dir).by_name.values():
+        if described.stages == AS_SET:
+            continue
+        with contextlib.suppress(StageUnavailable):  # told of where assistants are chosen
+            build_stages(
+                settings,
+                language=described.language or settings.default_language_code,
+                voice=None,
+                collection=described.collection or settings.knowledge_base,
+                names=stage_names(described.stages),
+            )
+
+
+def stage_names(providers: StageProviders) -> StageNames:
+    """The same in the words of `agent.stages`."""
+    return StageNames(**providers.model_dump())
 
 
 class Conversation:
@@ -345,7 +385,9 @@ def _detector(manner: Manner) -> inference.VAD:
 
 
 def _instructions(job: Job) -> str:
-    instructions = phrases(job.language).instructions
+    said = phrases(job.language)
+    role = job.brief.instructions.strip()
+    instructions = f"{role}\n\n{said.manner}" if role else f"{said.role} {said.manner}"
     if not job.metadata:
         return instructions
     told = json.dumps(dict(job.metadata), ensure_ascii=False)

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
+from agent.assistants.description import AS_SET, StageProviders, Tool
+
 REPORTS_STREAM = "majlis:reports"
 """Redis stream of reports; each entry has the one field `report`, a JSON document."""
 
@@ -78,6 +80,24 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Brief:
+    """What the assistant of a session is told and may do, beside what the session says itself.
+
+    Resolved when the session starts, so that an agent anywhere needs no file.
+    """
+
+    assistant: str = ""
+    """Its name; empty: none was chosen, and the settings say all of it."""
+    instructions: str = ""
+    """Who it is, for a language model; empty: our own words."""
+    stages: StageProviders = AS_SET
+    tools: tuple[Tool, ...] = ()
+
+
+NO_BRIEF = Brief()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One session for an agent to run, from joining its room to leaving it."""
 
@@ -101,6 +121,7 @@ class Job:
     """How many agents this session has had before."""
     deployment: str = ""
     """Whose the room is, where several deployments share a room server."""
+    brief: Brief = NO_BRIEF
 
     @property
     def agent_identity(self) -> str:

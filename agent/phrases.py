@@ -7,7 +7,10 @@ from dataclasses import dataclass
 class Phrases:
     """The few sentences that no language model writes."""
 
-    instructions: str
+    role: str
+    """Who the assistant is, for a language model, where nobody says it."""
+    manner: str
+    """How any assistant of ours answers, for a language model."""
     recovered: str
     """Said by an agent that takes the place of one that died."""
     goodbye: str
@@ -15,11 +18,11 @@ class Phrases:
 
 
 _ENGLISH = Phrases(
-    instructions=(
-        "You are a helpful voice assistant. You answer from the passages of the documents that "
-        "you are given, and say so honestly when they do not hold the answer. Your words are "
-        "spoken aloud: answer in one to three short sentences of plain English, without lists, "
-        "headings, links or symbols."
+    role="You are a helpful voice assistant.",
+    manner=(
+        "You answer from the passages of the documents that you are given, and say so honestly "
+        "when they do not hold the answer. Your words are spoken aloud: answer in one to three "
+        "short sentences of plain English, without lists, headings, links or symbols."
     ),
     recovered="Sorry, I was interrupted for a moment. Please go on.",
     goodbye="Goodbye!",
@@ -27,10 +30,11 @@ _ENGLISH = Phrases(
 )
 
 _ARABIC = Phrases(
-    instructions=(
-        "أنت مساعد صوتي مفيد. أجب من مقاطع المستندات التي تُعطى لك، وقل بصدق إن لم تجد الجواب "
-        "فيها. كلامك يُنطق بصوت عالٍ: أجب بجملة إلى ثلاث جمل قصيرة بالعربية الواضحة، من غير قوائم "
-        "أو عناوين أو روابط أو رموز."
+    role="أنت مساعد صوتي مفيد.",
+    manner=(
+        "أجب من مقاطع المستندات التي تُعطى لك، وقل بصدق إن لم تجد الجواب فيها. كلامك يُنطق بصوت "
+        "عالٍ: أجب بجملة إلى ثلاث جمل قصيرة بالعربية الواضحة، من غير قوائم أو عناوين أو روابط أو "
+        "رموز."
     ),
     recovered="عذرًا، انقطعتُ للحظة. تفضل، أكمل.",
     goodbye="مع السلامة!",

@@ -28,7 +28,7 @@ from livekit.agents.voice.room_io import (
 from redis.asyncio import Redis
 
 from agent.assistant import NoDocuments
-from agent.conversation import Conversation, Entry
+from agent.conversation import Conversation, Entry, stages_for
 from agent.job import (
     AgentEnded,
     AgentJoined,
@@ -52,7 +52,6 @@ from agent.presence import Patience, Presence
 from agent.report import Reports
 from agent.room_configuration import room_configuration
 from agent.settings import AgentSettings
-from agent.stages.build import build_stages
 from agent.stages.errors import StageUnavailable
 from agent.tenure import Tenure, TenureEnd
 
@@ -197,9 +196,7 @@ class RoomAgent:
 
     def _build(self) -> Conversation:
         job, settings = self._job, self._settings
-        stages = build_stages(
-            settings, language=job.language, voice=job.voice, collection=job.knowledge_base
-        )
+        stages = stages_for(job, settings)
         self._hears = stages.stt is not None
         self._speaks = stages.tts is not None
         return Conversation(job, settings, stages, self._open_knowledge(), self)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.assistants.files import Assistants
 from agent.settings import PROJECT_ROOT
 from agent.stages.choice import StageChoice, choose
 from agent.stages.errors import StageUnavailable
@@ -26,6 +27,7 @@ from launch.plan import Embedded, Plan, make_plan
 from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
 from launch.tree import kill_tree
+from orchestrator.assistants import load_assistants
 from orchestrator.monitoring.supervisord import Supervisord
 from orchestrator.ports import alias_ports
 from orchestrator.settings import SettingsError, load_settings, warn_misspellings
@@ -108,6 +110,7 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
     embedded.write_private(config_path, text)
     for part, taken in plan.taken:
         tell(f"  {part:<12} {taken}")
+    _tell_assistants(load_assistants(settings), tell)
     for port in alias_ports(settings):
         try:
             embedded.claim_port("ALIAS_PORTS", settings.host, port)
@@ -117,6 +120,13 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
         tell("  Browsers elsewhere reach the page, but no room: set DEVROOM_HOST as HOST is set.")
     url = f"{settings.scheme}://{name or reachable(settings.host)}:{settings.port}"
     return Machine(settings, plan, environment, config_path, url)
+
+
+def _tell_assistants(assistants: Assistants, tell: Tell) -> None:
+    if assistants.by_name:
+        tell(f"  {'assistants':<12} {', '.join(sorted(assistants.by_name))}")
+    for problem in assistants.problems:
+        tell(f"  {'assistants':<12} {problem}")
 
 
 def _use_certificate(settings: LaunchSettings, environment: dict[str, str]) -> str | None:

@@ -27,13 +27,16 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 from redis.asyncio import Redis
 
+from agent.assistants.files import Assistants
 from agent.cancellation import cancel
 from agent.knowledge.library import Library
 from agent.lease import Leases
+from orchestrator.api import assistants as assistants_api
 from orchestrator.api import knowledge, operations, sessions, system, webhook
 from orchestrator.api.edge import Edge
 from orchestrator.api.errors import add_error_handlers
 from orchestrator.api.services import Services
+from orchestrator.assistants import load_assistants, tell_problems
 from orchestrator.deployment import Deployment
 from orchestrator.dispatch import Dispatch, make_celery
 from orchestrator.documents import Documents
@@ -63,6 +66,7 @@ CLOSE_TIMEOUT_S = 1.5
 def create_app(settings: Settings) -> FastAPI:
     """The application. It connects when its lifespan begins, not before."""
     metrics = Metrics()
+    assistants = load_assistants(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -72,9 +76,11 @@ def create_app(settings: Settings) -> FastAPI:
             logger.warning(
                 "SESSION_STORAGE_TYPE=memory: room sessions are kept in Redis all the same"
             )
-        async with _services(settings, metrics) as services:
+        tell_problems(assistants)
+        async with _services(settings, metrics, assistants) as services:
             app.state.services = services
-            async with open_doors(settings, metrics, services.start_limit.count) as gateway:
+            count_start = services.start_limit.count
+            async with open_doors(settings, metrics, count_start, assistants) as gateway:
                 app.state.gateway = gateway
                 yield
 
@@ -88,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_cors(app, settings)
     add_error_handlers(app)
     app.include_router(sessions.router)
+    app.include_router(assistants_api.router)
     app.include_router(knowledge.router)
     app.include_router(webhook.router)
     app.include_router(operations.router)
@@ -113,7 +120,9 @@ def _add_cors(app: FastAPI, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
+async def _services(
+    settings: Settings, metrics: Metrics, assistants: Assistants
+) -> AsyncIterator[Services]:
     """Build everything, run what runs beside the requests, and close it all again."""
     async with AsyncExitStack() as stack:
         redis = make_redis(settings)
@@ -148,6 +157,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         limit = partial(_limit, redis)
         yield Services(
             settings=settings,
+            assistants=assistants,
             lifecycle=lifecycle,
             deployment=Deployment(redis),
             books=books,

@@ -181,6 +181,9 @@ class StageProviders(_Part):
     speech: Providers | None = None
 
 
+AS_SET = StageProviders()
+
+
 class Description(_Part):
     """One assistant. What it does not say is as the settings say."""
 
@@ -195,7 +198,7 @@ class Description(_Part):
     """What it says first; empty: nothing."""
     collection: Annotated[str, Field(max_length=100, pattern=r"^\w[\w .-]*$")] | None = None
     """Of documents."""
-    stages: StageProviders = StageProviders()
+    stages: StageProviders = AS_SET
     tools: Annotated[tuple[Tool, ...], Field(strict=False, max_length=MAX_TOOLS)] = ()
 
     @field_validator("tools")

@@ -38,6 +38,8 @@ class Assistants:
 
     by_name: Mapping[str, Description] = field(default_factory=lambda: MappingProxyType({}))
     problems: tuple[Problem, ...] = ()
+    files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The name of each one's file."""
 
     def named(self, name: str) -> Description:
         """Raises `UnknownAssistant`."""
@@ -63,7 +65,7 @@ def read_assistants(folder: Path) -> Assistants:
             problems.append(Problem(path.name, f"name: {name} is the assistant of {files[name]}"))
         else:
             by_name[name], files[name] = description, path.name
-    return Assistants(MappingProxyType(by_name), tuple(problems))
+    return Assistants(MappingProxyType(by_name), tuple(problems), MappingProxyType(files))
 
 
 class _Wrong(Exception):

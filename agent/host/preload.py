@@ -18,9 +18,9 @@ from livekit import local_inference
 from livekit.agents.utils import http_context
 from livekit.rtc import _ffi_client
 
+from agent import conversation
 from agent.host.pages import use_large_pages
 from agent.settings import AgentSettings
-from agent.stages import build
 
 
 def preload(settings: AgentSettings) -> None:
@@ -28,7 +28,7 @@ def preload(settings: AgentSettings) -> None:
 
     Raises RuntimeError if the process could not be forked safely any more.
     """
-    build.preload(settings)
+    conversation.preload(settings)
     http_context._create_ssl_context()  # noqa: SLF001 (cached; parsing the certificates takes 40 ms)
     silence = np.zeros(local_inference.EOT_MAX_SAMPLES, dtype=np.int16)
     local_inference.VAD().predict(silence[: local_inference.VAD_WINDOW_SAMPLES])

@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
-    setattr(talk, "build_stages", lambda *_, **__: stages())  # noqa: B010 - it is another's name
+    setattr(talk, "stages_for", lambda *_, **__: stages())  # noqa: B010 - it is another's name
     uvicorn.run(
         create_app(load_settings()),
         host="127.0.0.1",

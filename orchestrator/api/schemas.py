@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from collections import Counter
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
@@ -10,12 +11,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from agent.assistants.description import Description
 from agent.job import Source, Turn
 from agent.knowledge.library import DocumentState, DocumentStatus
 from agent.settings import BCP47
 from orchestrator.documents import Contents
 from orchestrator.sessions.opening import Wishes
 from orchestrator.sessions.session import Session, SessionStatus
+from orchestrator.settings import Settings
 
 MAX_NAME_CHARS = 100
 MAX_OPENING_LINE_CHARS = 1_000
@@ -60,6 +63,7 @@ class StartRequest(_Body):
     opening_line: Line | None = None
     language: BCP47 | None = None
     knowledge_base: Collection | None = None
+    assistant: Name | None = None
     metadata: Metadata | None = None
 
     def wishes(self) -> Wishes:
@@ -70,6 +74,7 @@ class StartRequest(_Body):
             opening_line=self.opening_line,
             language=self.language,
             knowledge_base=self.knowledge_base,
+            assistant=self.assistant,
             metadata=self.metadata or {},
         )
 
@@ -151,6 +156,7 @@ class SessionAnswer(_Body):
     user_name: str
     voice_id: str
     language: str
+    assistant: str | None
     created_at: str
     agent_joined_at: str | None
     ended_at: str | None
@@ -170,6 +176,7 @@ class SessionAnswer(_Body):
             user_name=session.user_name,
             voice_id=session.voice,
             language=session.language,
+            assistant=session.brief.assistant or None,
             created_at=iso(session.created_at),
             agent_joined_at=_iso_or_none(session.agent_joined_at),
             ended_at=_iso_or_none(session.ended_at),
@@ -186,6 +193,27 @@ class TokenRequest(_Body):
     model_config = ConfigDict(alias_generator=None)
 
     participant_name: Name | None = None
+    assistant: Name | None = None
+    room_config: JsonValue = None
+
+    def assistant_among(self, known: Container[str]) -> str | None:
+        """The assistant that is asked for by our own word, or by LiveKit's name of an agent.
+
+        The latter is what the client's author calls an agent: only if it is one of ours.
+        """
+        return self.assistant or next(
+            (name for name in _agent_names(self.room_config) if name in known), None
+        )
+
+
+def _agent_names(room_config: JsonValue) -> Iterator[str]:
+    """Of `{"agents": [{"agent_name": …}]}`, in either spelling, whatever else it may be."""
+    agents = room_config.get("agents") if isinstance(room_config, dict) else None
+    for agent in agents if isinstance(agents, list) else []:
+        if isinstance(agent, dict):
+            name = agent.get("agent_name", agent.get("agentName"))
+            if isinstance(name, str):
+                yield name
 
 
 class TokenAnswer(BaseModel):
@@ -199,6 +227,40 @@ class TokenAnswer(BaseModel):
     room_name: str
     participant_name: str
     participant_token: str
+
+
+class AssistantAnswer(_Body):
+    """One assistant, as people choose it: neither its instructions nor how its tools work."""
+
+    name: str
+    description: str
+    language: str
+    voice: str | None
+    greeting: bool
+    """Whether it has one of its own."""
+    collection: str
+    tools: list[str]
+
+    @classmethod
+    def of(cls, description: Description, settings: Settings) -> Self:
+        """As JSON has it, with what the settings say where it says nothing."""
+        return cls(
+            name=description.name,
+            description=description.description,
+            language=description.language or settings.default_language_code,
+            voice=description.voice or settings.default_voice,
+            greeting=bool(description.greeting),
+            collection=description.collection or settings.knowledge_base,
+            tools=[tool.name for tool in description.tools],
+        )
+
+
+class AssistantsAnswer(_Body):
+    """Which assistants there are, and which one talks where none is chosen."""
+
+    success: Literal[True] = True
+    default: str | None
+    assistants: list[AssistantAnswer]
 
 
 class CollectionsAnswer(_Body):

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from agent.assistants.files import Assistants
 from orchestrator.deployment import Deployment
 from orchestrator.documents import Documents
 from orchestrator.monitoring.health import StageConditions
@@ -24,6 +25,7 @@ class Services:
     """Everything that a route may need."""
 
     settings: Settings
+    assistants: Assistants
     lifecycle: Lifecycle
     deployment: Deployment
     books: Books

@@ -83,7 +83,11 @@ async def token_for_starter_apps(
     body: Annotated[TokenRequest | None, Body()] = None,
 ) -> TokenAnswer:
     """Start a session for a client that speaks LiveKit's token endpoint."""
-    wishes = Wishes(user_name=body.participant_name if body else None)
+    asked = body or TokenRequest()
+    wishes = Wishes(
+        user_name=asked.participant_name,
+        assistant=asked.assistant_among(services.assistants.by_name),
+    )
     session, token, _ = await _start(request, services, wishes)
     url = services.settings.livekit_client_url
     return TokenAnswer(
@@ -119,7 +123,9 @@ async def _start(
         raise RoomsUnavailable
     await services.start_limit.count(request.client.host if request.client else "unknown")
     deployment = await services.deployment.name()
-    session, warning = open_session(wishes, settings, at=services.clock(), deployment=deployment)
+    session, warning = open_session(
+        wishes, settings, services.assistants, at=services.clock(), deployment=deployment
+    )
     token = user_token(
         settings,
         room=session.session_id,

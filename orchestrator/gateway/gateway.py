@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.websockets import WebSocket
 
+from agent.assistants.files import Assistants
 from agent.cancellation import cancel
-from agent.job import Turn
+from agent.job import Job, Turn
 from orchestrator.errors import (
     CapacityFull,
     Forbidden,
@@ -91,8 +92,10 @@ class Gateway:
         sessions: DoorSessions,
         metrics: Metrics,
         count_start: Callable[[str], Awaitable[None]],
+        assistants: Assistants,
     ) -> None:
         self._settings = settings
+        self._assistants = assistants
         self._sessions = sessions
         self._metrics = metrics
         self._count_start = count_start
@@ -160,9 +163,9 @@ class Gateway:
             wishes = read_wishes(websocket.query_params, door)
             await self._admit(websocket, wishes)
             tenancy = await self._open(wishes, door)
-            job = make_job(wishes, tenancy, self._settings)
+            job = make_job(wishes, tenancy, self._settings, self._assistants)
             talks = await self._talks()
-            terms = await self._terms(wishes, door, tenancy.session_id)
+            terms = await self._terms(wishes, door, job)
         except RequestError as error:
             if tenancy is not None:
                 await self._let_go(tenancy)
@@ -253,7 +256,7 @@ class Gateway:
             websocket, door.dialect(terms), bounds, self._metrics, manual_turns=door.manual_turns
         )
 
-    async def _terms(self, wishes: Wishes, door: Door, session_id: str) -> Terms:
+    async def _terms(self, wishes: Wishes, door: Door, job: Job) -> Terms:
         output = wishes.audio_format or door.output
         rate_hz = self._output_rate_hz(wishes, door) or self._settings.audio_sample_rate
         key = (output, rate_hz)
@@ -261,8 +264,8 @@ class Gateway:
             silence = Pcm.silence(SILENCE_S, rate_hz)
             self._silences[key] = await make_encoder(output).encode(silence)
         return Terms(
-            session_id=session_id,
-            language=wishes.language or self._settings.default_language_code,
+            session_id=job.session_id,
+            language=job.language,
             rate_hz=self._settings.audio_sample_rate,
             silence=self._silences[key],
             channels=self._settings.audio_channels,

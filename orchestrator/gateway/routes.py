@@ -7,6 +7,7 @@ from typing import cast
 from fastapi import FastAPI
 from starlette.websockets import WebSocket
 
+from agent.assistants.files import Assistants
 from orchestrator.gateway.connection import TRY_LATER
 from orchestrator.gateway.dialect import Door
 from orchestrator.gateway.dialects import doors
@@ -25,7 +26,10 @@ def add_doors(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def open_doors(
-    settings: Settings, metrics: Metrics, count_start: Callable[[str], Awaitable[None]]
+    settings: Settings,
+    metrics: Metrics,
+    count_start: Callable[[str], Awaitable[None]],
+    assistants: Assistants,
 ) -> AsyncIterator[Gateway | None]:
     """The gateway, running; None where the settings switch it off."""
     if not settings.enable_websocket_doors:
@@ -44,7 +48,7 @@ async def open_doors(
                 limit=settings.max_concurrent_sessions,
                 resume_s=settings.websocket_resume_seconds,
             )
-        gateway = Gateway(settings, sessions, metrics, count_start)
+        gateway = Gateway(settings, sessions, metrics, count_start, assistants)
         async with gateway.running():
             yield gateway
     finally:

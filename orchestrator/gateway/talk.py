@@ -24,13 +24,13 @@ from livekit.agents import (
 from livekit.agents.voice.speech_handle import SpeechHandle
 
 from agent.assistant import NoDocuments
-from agent.conversation import Conversation, Manner
+from agent.conversation import Conversation, Manner, stages_for
+from agent.conversation import preload as preload_conversations
 from agent.job import AgentState, Job, Source, Turn
 from agent.knowledge.errors import KnowledgeError, UnknownCollection
 from agent.knowledge.hybrid import open_knowledge
 from agent.knowledge.speculation import Retriever
-from agent.stages import build
-from agent.stages.build import Stages, build_stages
+from agent.stages.build import Stages
 from agent.stages.errors import StageUnavailable
 from orchestrator.gateway.audio import OutputFormat, make_encoder
 from orchestrator.gateway.audio.encoders import MP3_RATES_HZ
@@ -394,9 +394,7 @@ class Talk:
 
 
 def _prepare(job: Job, settings: Settings) -> tuple[Stages, Retriever]:
-    stages = build_stages(
-        settings, language=job.language, voice=job.voice, collection=job.knowledge_base
-    )
+    stages = stages_for(job, settings)
     return stages, _open_knowledge(job.knowledge_base, settings)
 
 
@@ -411,7 +409,7 @@ def _open_knowledge(name: str, settings: Settings) -> Retriever:
 def preload(settings: Settings) -> None:
     """Import the chosen providers' plugins; on the main thread, where they must be registered."""
     quiet_libraries()
-    build.preload(settings)
+    preload_conversations(settings)
 
 
 def load_models(settings: Settings) -> None:

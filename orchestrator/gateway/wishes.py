@@ -7,14 +7,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent.assistants.files import Assistants
 from agent.job import Job
 from agent.settings import BCP47
 from agent.stages.voices import resolve_voice
 from orchestrator.api.schemas import Collection, Line, Name
+from orchestrator.assistants import brief_of, choose_assistant
 from orchestrator.errors import InvalidField
 from orchestrator.gateway.audio.recognise import OutputFormat
 from orchestrator.gateway.dialect import Door
 from orchestrator.gateway.sessions import Tenancy
+from orchestrator.sessions.opening import knowledge_base
 from orchestrator.settings import Settings
 
 _ID_BYTES = 16
@@ -30,6 +33,7 @@ class Wishes(BaseModel):
     language: BCP47 | None = None
     voice_id: Name | None = None
     knowledge_base: Collection | None = None
+    assistant: Name | None = None
     opening_line: Line | None = None
     token: str | None = Field(default=None, repr=False)
     audio_format: OutputFormat | None = None
@@ -60,14 +64,16 @@ def is_session_id(text: str, door: Door) -> bool:
     return text.startswith(door.id_prefix) and _ID.fullmatch(text) is not None
 
 
-def make_job(wishes: Wishes, tenancy: Tenancy, settings: Settings) -> Job:
-    """The conversation to hold. Raises `InvalidField` for a collection that does not exist."""
-    language = wishes.language or settings.default_language_code
-    asked = wishes.voice_id or settings.default_voice
+def make_job(wishes: Wishes, tenancy: Tenancy, settings: Settings, assistants: Assistants) -> Job:
+    """The conversation to hold: a wish wins over the assistant's description, and that over the
+    settings. But it is greeted only where a line was wished for.
+
+    Raises `InvalidField` for an assistant or a collection that does not exist.
+    """
+    chosen = choose_assistant(wishes.assistant, settings, assistants)
+    language = wishes.language or chosen.language or settings.default_language_code
+    asked = wishes.voice_id or chosen.voice or settings.default_voice
     voice = resolve_voice(asked, language, settings.tts_voice_gender).name
-    base = wishes.knowledge_base
-    if base is not None and not (settings.knowledge_index_dir / f"{base}.sqlite").is_file():
-        raise InvalidField("knowledge_base: there is no collection of that name.")
     return Job(
         session_id=tenancy.session_id,
         fence=tenancy.fence,
@@ -76,7 +82,10 @@ def make_job(wishes: Wishes, tenancy: Tenancy, settings: Settings) -> Job:
         language=language,
         voice=voice,
         opening_line="" if tenancy.history else wishes.opening_line or "",
-        knowledge_base=base or settings.knowledge_base,
+        knowledge_base=knowledge_base(
+            wishes.knowledge_base, chosen, settings, field="knowledge_base"
+        ),
         metadata={},
         history=tenancy.history,
+        brief=brief_of(chosen),
     )

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from agent.assistants.description import Description
+from agent.assistants.files import Assistants
 from agent.stages.voices import resolve_voice
+from orchestrator.assistants import brief_of, choose_assistant
 from orchestrator.errors import InvalidField
 from orchestrator.sessions.session import Session, new_session_id
 from orchestrator.settings import Settings
@@ -27,18 +30,28 @@ class Wishes:
     """Empty: the agent is to say nothing first."""
     language: str | None = None
     knowledge_base: str | None = None
+    assistant: str | None = None
+    """Its name."""
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 def open_session(
-    wishes: Wishes, settings: Settings, *, at: float, deployment: str = ""
+    wishes: Wishes,
+    settings: Settings,
+    assistants: Assistants,
+    *,
+    at: float,
+    deployment: str = "",
 ) -> tuple[Session, str | None]:
     """The session to start, and a warning for the client where a wish could not be met.
 
-    Raises `InvalidField` for a collection of documents that does not exist.
+    A wish wins over the assistant's description, and that over the settings. Raises `InvalidField`
+    for an assistant or a collection of documents that does not exist.
     """
-    language = wishes.language or settings.default_language_code
-    voice, warning = _voice(wishes.voice, language, settings)
+    chosen = choose_assistant(wishes.assistant, settings, assistants)
+    language = wishes.language or chosen.language or settings.default_language_code
+    voice, warning = _voice(wishes.voice or chosen.voice, language, settings)
+    greeting = chosen.greeting if wishes.opening_line is None else wishes.opening_line
     session_id = new_session_id(at)
     session = Session(
         session_id=session_id,
@@ -46,10 +59,13 @@ def open_session(
         user_name=wishes.user_name or DEFAULT_USER_NAME,
         language=language,
         voice=voice,
-        opening_line=_opening_line(wishes.opening_line, language, settings),
-        knowledge_base=_knowledge_base(wishes.knowledge_base, settings),
+        opening_line=_opening_line(greeting, language, settings),
+        knowledge_base=knowledge_base(
+            wishes.knowledge_base, chosen, settings, field="knowledgeBase"
+        ),
         metadata=wishes.metadata,
         deployment=deployment,
+        brief=brief_of(chosen),
         created_at=at,
         queued_at=at,
     )
@@ -71,10 +87,19 @@ def _opening_line(asked: str | None, language: str, settings: Settings) -> str:
     return _GREETINGS.get(language.lower().partition("-")[0], _GREETINGS["en"])
 
 
-def _knowledge_base(asked: str | None, settings: Settings) -> str:
-    if asked is None:
+def knowledge_base(
+    asked: str | None, chosen: Description, settings: Settings, *, field: str
+) -> str:
+    """The collection that was asked for, or the assistant's, or the settings'.
+
+    Raises `InvalidField` for one that was named and does not exist; `field` is the request's word.
+    """
+    name = asked or chosen.collection
+    if name is None:
         return settings.knowledge_base
-    # `asked` has no path separator in it: the request's schema sees to that.
-    if not (settings.knowledge_index_dir / f"{asked}.sqlite").is_file():
-        raise InvalidField("knowledgeBase: there is no collection of that name.")
-    return asked
+    # there is no path separator in it: the schemas of requests and assistants see to that
+    if not (settings.knowledge_index_dir / f"{name}.sqlite").is_file():
+        if asked is None:
+            raise InvalidField("assistant: its collection of documents does not exist.")
+        raise InvalidField(f"{field}: there is no collection of that name.")
+    return name

@@ -20,7 +20,7 @@ from typing import assert_never
 
 from pydantic import JsonValue, TypeAdapter
 
-from agent.job import AgentState, EndReason, Job, Turn, agent_identity
+from agent.job import NO_BRIEF, AgentState, Brief, EndReason, Job, Turn, agent_identity
 from orchestrator.errors import IllegalTransition
 
 _ID_ALPHABET = string.digits + string.ascii_lowercase
@@ -206,6 +206,7 @@ class Session:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     deployment: str = ""
     """Whose its room is (`orchestrator.deployment`)."""
+    brief: Brief = NO_BRIEF
     status: SessionStatus = SessionStatus.QUEUED
     host: str = ""
     """Of the last agent."""
@@ -268,6 +269,7 @@ class Session:
             history=self.turns[-history_turns:] if history_turns else (),
             attempt=self.restarts,
             deployment=self.deployment,
+            brief=self.brief,
         )
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.assistants.description import Description
+from agent.assistants.files import Assistants
 from agent.job import Role, Turn
 from orchestrator.errors import InvalidField
 from orchestrator.gateway.dialects.conversation import DOOR as CONVERSATION
@@ -18,6 +20,7 @@ from orchestrator.gateway.wishes import (
 )
 from orchestrator.settings import Settings
 
+NO_ASSISTANTS = Assistants()
 TENANCY = Tenancy("conversation_1", 3, (), resumed=False)
 
 
@@ -80,15 +83,32 @@ def test_ids(door: object) -> None:
 
 def test_no_greeting_unless_it_is_asked_for(tmp_path: Path) -> None:
     """Catches a greeting that a protocol does not have, or one in the middle of a conversation."""
-    assert make_job(Wishes(), TENANCY, settings(tmp_path)).opening_line == ""
+    assert make_job(Wishes(), TENANCY, settings(tmp_path), NO_ASSISTANTS).opening_line == ""
     asked = Wishes(opening_line="Hello!")
-    assert make_job(asked, TENANCY, settings(tmp_path)).opening_line == "Hello!"
+    assert make_job(asked, TENANCY, settings(tmp_path), NO_ASSISTANTS).opening_line == "Hello!"
     past = Tenancy("conversation_1", 4, (Turn(Role.USER, "Hi", at=1.0),), resumed=True)
-    job = make_job(asked, past, settings(tmp_path))
+    job = make_job(asked, past, settings(tmp_path), NO_ASSISTANTS)
     assert (job.opening_line, job.history, job.attempt) == ("", past.history, 0)
 
 
 def test_documents_that_are_not_there(tmp_path: Path) -> None:
     """Catches a conversation about nothing."""
     with pytest.raises(InvalidField, match="knowledge_base"):
-        make_job(Wishes(knowledge_base="clinic"), TENANCY, settings(tmp_path))
+        make_job(Wishes(knowledge_base="clinic"), TENANCY, settings(tmp_path), NO_ASSISTANTS)
+
+
+def test_an_assistant_on_the_url(tmp_path: Path) -> None:
+    """Catches an assistant that is chosen and not had, and one that greets where none may."""
+    shop = Description(
+        name="shop", instructions="You are Noor.", language="ar-EG", voice="Nour", greeting="أهلًا"
+    )
+    assistants = Assistants({"shop": shop})
+    asked = read_wishes({"assistant": "shop"}, CONVERSATION)
+    job = make_job(asked, TENANCY, settings(tmp_path), assistants)
+    assert (job.language, job.voice, job.opening_line) == ("ar-EG", "Nour", "")
+    assert (job.brief.assistant, job.brief.instructions) == ("shop", "You are Noor.")
+    own = read_wishes({"assistant": "shop", "language": "en-GB", "voice_id": "Hades"}, ORCHESTRATE)
+    job = make_job(own, TENANCY, settings(tmp_path), assistants)
+    assert (job.language, job.voice) == ("en-GB", "Hades")
+    with pytest.raises(InvalidField, match="assistant"):
+        make_job(Wishes(assistant="clinic"), TENANCY, settings(tmp_path), assistants)
