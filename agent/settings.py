@@ -143,6 +143,20 @@ class AgentSettings(BaseSettings):
     exponential_backoff: bool = True
     """Whether each retry waits twice as long as the one before it."""
 
+    # when a provider fails (docs/failures.md)
+    asr_stall_seconds: Seconds = 1.5
+    """After what was said: a recogniser that has no word of it by then has failed."""
+    rag_first_token_seconds: Seconds = 4.0
+    """For the beginning of an answer, where another provider can take over."""
+    rag_stall_seconds: Seconds = 1.5
+    """Between two pieces of an answer."""
+    tts_stall_seconds: Seconds = 1.2
+    """For a sentence's first audio, where another voice can take over; then between its pieces."""
+    filler_seconds: Seconds = 1.0
+    """After a turn: an answer that has not begun by then is announced."""
+    breaker_seconds: Seconds = 10.0
+    """For which a provider that fails is not asked; twice as long each time it fails again."""
+
     # the agent host
     agent_host_name: str = ""
     """Empty: the machine's host name."""

@@ -1,0 +1,171 @@
+"""The providers of one stage in the order in which they are asked, and how one is asked."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from livekit.agents import APIConnectionError, APIConnectOptions, APITimeoutError
+
+from agent.stages.breaker import Breaker
+from agent.stages.fallback.failure import failure_of
+
+FIRST_RETRY_S = 0.1
+
+_S = TypeVar("_S")
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a provider is waited for while it sends nothing, in seconds."""
+
+    first_s: float
+    """For its first output, retries included, where others can take over from it."""
+    stall_s: float
+    """Between two outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link(Generic[_S]):
+    """One provider of a chain."""
+
+    provider: str
+    stage: _S
+    breaker: Breaker
+
+
+Attempt = Callable[[Link[_S], float], Awaitable[None]]
+"""Has a provider serve; gets the loop's time by which the first output must be there. Raises."""
+
+
+class Chain(Generic[_S]):
+    """Providers of one stage, the preferred one first; at least one."""
+
+    def __init__(self, name: str, links: Sequence[Link[_S]], patience: Patience) -> None:
+        if not links:
+            raise ValueError("a chain needs a provider")
+        self.name = name
+        self.links = tuple(links)
+        self.patience = patience
+        self.serving = self.links[0]
+        """The provider that served last."""
+
+    def is_last(self, link: Link[_S]) -> bool:
+        """Whether nobody can take over from it."""
+        return link is self.links[-1]
+
+    def retry_delay_s(self, link: Link[_S], retry: int, options: APIConnectOptions) -> float | None:
+        """How long to wait before this retry of it (from 1 on); None: it is not asked again.
+
+        Where others can take over, it is asked again once, and soon.
+        """
+        if retry > options.max_retry:
+            return None
+        if self.is_last(link):
+            return options._interval_for_retry(retry - 1)  # noqa: SLF001 - livekit's hook
+        return FIRST_RETRY_S if retry == 1 else None
+
+    def candidates(self) -> Iterator[Link[_S]]:
+        """Whom to ask, in order: those that are kept out only when nobody else has served."""
+        kept_out = []
+        for link in self.links:
+            if link.breaker.admit():
+                yield link
+            else:
+                kept_out.append(link)
+        yield from kept_out
+
+    async def serve(
+        self, attempt: Attempt[_S], options: APIConnectOptions, *, has_begun: Callable[[], bool]
+    ) -> None:
+        """Have one provider after the other tried until one has served to the end.
+
+        `options` are the last one's retries and timeout. `has_begun` tells whether there was any
+        output; after it, the same provider is not asked again.
+
+        Raises `APIConnectionError`, not to be retried, when nobody served.
+        """
+        error: Exception | None = None
+        for link in self.candidates():
+            error = await self._try(link, attempt, options, has_begun)
+            if error is None:
+                self.serving = link
+                return
+        raise APIConnectionError(f"no provider of {self.name} served", retryable=False) from error
+
+    async def _try(
+        self,
+        link: Link[_S],
+        attempt: Attempt[_S],
+        options: APIConnectOptions,
+        has_begun: Callable[[], bool],
+    ) -> Exception | None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.patience.first_s
+        retry = 0
+        while True:
+            if self.is_last(link):
+                deadline = loop.time() + options.timeout
+            try:
+                await attempt(link, deadline)
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises, another may serve
+                retry += 1
+                delay_s = self.retry_delay_s(link, retry, options)
+                if not self.note(link, error) or delay_s is None or has_begun():
+                    return error
+                await asyncio.sleep(delay_s)
+            except BaseException:
+                link.breaker.let_go()
+                raise
+            else:
+                link.breaker.succeeded()
+                return None
+
+    def note(self, link: Link[_S], error: Exception) -> bool:
+        """A provider has failed; returns whether it is worth asking again at once."""
+        failure = failure_of(error)
+        if failure.of_the_request:
+            link.breaker.let_go()
+        else:
+            link.breaker.failed(at_once=failure.for_good, pause_s=failure.pause_s)
+        _log.warning(
+            "provider failed",
+            extra={
+                "stage": self.name,
+                "provider": link.provider,
+                "error": failure.name,
+                "status": failure.status,
+                "breaker": link.breaker.state.name.lower(),
+            },
+        )
+        return failure.retryable
+
+
+async def in_time(
+    outputs: AsyncIterator[_T],
+    *,
+    deadline: float,
+    stall_s: float,
+    counts: Callable[[_T], bool] = lambda _: True,
+) -> AsyncIterator[_T]:
+    """The outputs, as long as they come: the first by `deadline` (loop time), then in `stall_s`.
+
+    What does not count neither is a first output nor keeps a stream alive.
+
+    Raises `APITimeoutError` when they do not.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                output = await anext(outputs)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise APITimeoutError("the provider sends nothing") from None
+        yield output
+        if counts(output):
+            deadline = loop.time() + stall_s
