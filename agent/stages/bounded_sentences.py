@@ -9,6 +9,8 @@ from livekit.agents.tokenize.blingfire import SentenceTokenizer as Sentences
 _MIN_CHARACTERS = 20
 """Shorter sentences are spoken together with the next, as livekit-agents does by default."""
 _MIN_CONTEXT = 10
+_SEMICOLON = re.compile(r"(?<=؛)(?=\s)")
+"""Ends a sentence in Arabic prose; blingfire knows the others."""
 _CLAUSE = re.compile(r"[,;:؛،–—]\s")
 
 
@@ -22,7 +24,8 @@ class BoundedSentences(SentenceTokenizer):
     def tokenize(self, text: str, *, language: str | None = None) -> list[str]:
         """The sentences of a whole text; together they are the text."""
         sentences = self._sentences.tokenize(text, language=language)
-        return [piece for sentence in sentences for piece in pieces(sentence, self._max_characters)]
+        halves = (half for sentence in sentences for half in _SEMICOLON.split(sentence))
+        return [piece for half in halves for piece in pieces(half, self._max_characters)]
 
     def stream(self, *, language: str | None = None) -> SentenceStream:
         """The sentences of a text that grows, each as soon as it is over or long enough."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from agent.stages.normalization import beginning
+
 
 @dataclass(slots=True)
 class Playback:
@@ -45,14 +47,9 @@ class Playback:
                 left_s -= length_s
                 continue
             if length_s > 0:
-                heard.append(_beginning(text, left_s / length_s))
+                heard.append(beginning(text, left_s / length_s))
                 break
             if text.strip():
                 break
             heard.append(text)
         return "".join(heard).strip()
-
-
-def _beginning(text: str, part: float) -> str:
-    words = text.split()
-    return " ".join(words[: int(len(words) * part)])

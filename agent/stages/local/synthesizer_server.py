@@ -41,7 +41,7 @@ def serve(espeak: Espeak, sock: socket.socket) -> None:
 
 
 def _speak(espeak: Espeak, connection: Connection[Speak | Cancel], request: Speak) -> None:
-    espeak.set_voice(request.voice, rate_wpm=request.rate_wpm, pitch=request.pitch)
+    language, plus, variant = request.voice.partition("+")
     cancelled = False
 
     def take(pcm: bytes) -> bool:
@@ -51,11 +51,21 @@ def _speak(espeak: Espeak, connection: Connection[Speak | Cancel], request: Spea
             connection.send(Audio(pcm))
         return not cancelled
 
-    for piece in pieces(request.text):
-        espeak.speak(piece, take)
+    espeak.set_voice(request.voice, rate_wpm=request.rate_wpm, pitch=request.pitch)
+    for piece in pieces(request.text, language):
+        voice = _espeak_voice(piece.language, language) + plus + variant
+        espeak.set_voice(voice, rate_wpm=request.rate_wpm, pitch=request.pitch)
+        espeak.speak(piece.spoken, take)
         if cancelled:
             break
     connection.send(Spoken(cancelled))
+
+
+def _espeak_voice(spoken: str, language: str) -> str:
+    """Who speaks a piece, where the rest is in `language`."""
+    if spoken == language.partition("-")[0]:
+        return language
+    return "en-us" if spoken == "en" else spoken
 
 
 def service(settings: AgentSettings) -> fork_server.Service:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from livekit.agents import APIConnectionError, APIConnectOptions, APIError
+from livekit.agents.types import USERDATA_TIMED_TRANSCRIPT
 
 from agent.settings import AgentSettings
 from agent.stages.local.client import SpeechServer
@@ -34,6 +35,46 @@ async def test_english_words_in_arabic_are_pronounced(machine: AgentSettings) ->
     arabic = (await make(machine, "ar").synthesize("افتح").collect()).duration
     mixed = (await make(machine, "ar").synthesize("افتح password").collect()).duration
     assert 0.3 < mixed - arabic < 1.2
+
+
+@pytest.mark.usefixtures("synthesizer")
+async def test_arabic_words_in_english_are_pronounced(machine: AgentSettings) -> None:
+    """Catches an English voice that spells Arabic letter by letter: "Arabic meem, Arabic raa"."""
+    english = (await make(machine, "en-us").synthesize("Welcome").collect()).duration
+    mixed = (await make(machine, "en-us").synthesize("Welcome مرحبا بكم").collect()).duration
+    assert 0.4 < mixed - english < 1.8
+
+
+@pytest.mark.usefixtures("synthesizer")
+@pytest.mark.parametrize(
+    ("voice", "written", "words"),
+    [
+        ("en-us", "It costs $45.50 on 3/15/2025.", "forty-five dollars and fifty cents"),
+        ("ar", "السعر 45 درهمًا يوم 15/3/2025.", "خمسة وأربعون درهمًا يوم الخامس عشر من مارس"),
+    ],
+)
+async def test_numbers_are_spoken_as_words(
+    machine: AgentSettings, voice: str, written: str, words: str
+) -> None:
+    """Catches digits that reach the engine, which reads a date as a fraction."""
+    numbers = (await make(machine, voice).synthesize(written).collect()).duration
+    spelled = (await make(machine, voice).synthesize(words).collect()).duration
+    assert spelled < numbers < spelled + 4
+
+
+@pytest.mark.usefixtures("synthesizer")
+async def test_the_transcript_stays_as_it_is_written(machine: AgentSettings) -> None:
+    """Catches words for digits in what is shown, and kept."""
+    written = "It costs $45.50 at 9:30. Yes."
+    async with make(machine).stream(conn_options=ONCE) as stream:
+        stream.push_text(written)
+        stream.end_input()
+        timed = [
+            str(text)
+            async for audio in stream
+            for text in audio.frame.userdata.get(USERDATA_TIMED_TRANSCRIPT, [])
+        ]
+    assert "".join(timed) == written
 
 
 @pytest.mark.usefixtures("synthesizer")

@@ -58,3 +58,11 @@ async def test_a_long_sentence_is_spoken_before_it_is_over() -> None:
     stream.push_text("one two three four five six seven eight")
     assert (await asyncio.wait_for(anext(stream), 5)).token == "one two three four five six "
     await stream.aclose()
+
+
+async def test_arabic_ends_of_sentences() -> None:
+    """Catches an answer in Arabic that is spoken only when all of it is written."""
+    text = "هل وصلت الطلبية إليكم اليوم؟ نعم وصلت قبل ساعة؛ وهي كاملة كما طلبناها. شكرا لكم جميعا."
+    sentences = BoundedSentences(200).tokenize(text)
+    assert [sentence[-1] for sentence in sentences] == ["؟", "؛", ".", "."]
+    assert "".join(sentences) == text

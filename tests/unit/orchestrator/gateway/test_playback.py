@@ -66,3 +66,11 @@ def test_text_without_audio_is_not_heard() -> None:
     playback = two_sentences()
     playback.sentences.append("Seven.")
     assert playback.heard(99.0) == "One two three four. Five six."
+
+
+def test_a_number_in_digits_takes_its_time() -> None:
+    """Catches words after a number that are taken for heard while the number is still spoken."""
+    playback = Playback(sentences=["Pay $1,234.50 today."])
+    playback.synthesised(0, 6.0)
+    assert playback.heard(4.0) == "Pay"
+    assert playback.heard(6.0) == "Pay $1,234.50 today."
