@@ -1,21 +1,17 @@
-import { RoomContext } from '@livekit/components-react';
-import { Room, setLogLevel } from 'livekit-client';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { HttpSessionApi } from './core/api';
 import { Conversation } from './core/conversation';
 import { Memory } from './core/memory';
 import { LanguageProvider } from './i18n/language';
-import { LiveKitLink } from './room/livekit-link';
+import { LazyLink } from './room/lazy-link';
+import { loadRoom } from './room/load';
 import { App } from './ui/app';
 import './ui/styles.css';
 
-setLogLevel('warn');
-// A reload is no farewell: the room server keeps our place for the grace time.
-const room = new Room({ disconnectOnPageLeave: false });
 const conversation = new Conversation(
   new HttpSessionApi(),
-  new LiveKitLink(room),
+  new LazyLink(async () => (await loadRoom()).link),
   new Memory(sessionStorage),
 );
 void conversation.resume();
@@ -25,9 +21,9 @@ if (root === null) throw new Error('index.html has no #root');
 createRoot(root).render(
   <StrictMode>
     <LanguageProvider>
-      <RoomContext value={room}>
-        <App conversation={conversation} />
-      </RoomContext>
+      <App conversation={conversation} />
     </LanguageProvider>
   </StrictMode>,
 );
+// Before anybody has pressed Talk.
+void loadRoom().catch(() => undefined);

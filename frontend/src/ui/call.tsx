@@ -1,14 +1,17 @@
-import { RoomAudioRenderer, useRoomContext, useStartAudio } from '@livekit/components-react';
+import { lazy, Suspense } from 'react';
 import type { Captions } from '../core/captions';
 import type { Conversation } from '../core/conversation';
 import type { SessionState } from '../core/session';
 import { useLanguage } from '../i18n/language';
 import { LOCALES } from '../i18n/strings';
+import { loadRoom, patiently } from '../room/load';
 import { Composer } from './composer';
 import { Controls } from './controls';
 import { Notices } from './notices';
 import { Presence } from './presence';
 import { Transcript } from './transcript';
+
+const Sound = lazy(async () => ({ default: (await patiently(loadRoom)).Sound }));
 
 interface CallProps {
   readonly session: SessionState;
@@ -33,8 +36,9 @@ export function Call({ session, captions, conversation }: CallProps) {
           <Composer session={session} conversation={conversation} />
         </footer>
       )}
-      <RoomAudioRenderer />
-      <Silenced />
+      <Suspense>
+        <Sound />
+      </Suspense>
     </main>
   );
 }
@@ -57,20 +61,5 @@ function Ended({ session, conversation }: Omit<CallProps, 'captions'>) {
         </button>
       </div>
     </footer>
-  );
-}
-
-/** Browsers may keep a page silent until it is touched, as after a reload. */
-function Silenced() {
-  const { strings } = useLanguage();
-  const { mergedProps, canPlayAudio } = useStartAudio({
-    room: useRoomContext(),
-    props: { className: 'primary silenced' },
-  });
-  if (canPlayAudio) return null;
-  return (
-    <button {...mergedProps} style={undefined}>
-      {strings.hear}
-    </button>
   );
 }

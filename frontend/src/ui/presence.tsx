@@ -1,23 +1,20 @@
-import { BarVisualizer, useVoiceAssistant } from '@livekit/components-react';
+import { lazy, Suspense } from 'react';
 import type { SessionState } from '../core/session';
 import { useLanguage } from '../i18n/language';
 import type { Strings } from '../i18n/strings';
+import { loadRoom, patiently } from '../room/load';
+
+const Bars = lazy(async () => ({ default: (await patiently(loadRoom)).Bars }));
 
 /** What the assistant is doing, in a word and in bars that move with its voice. */
 export function Presence({ session }: { session: SessionState }) {
   const { strings } = useLanguage();
-  const { audioTrack } = useVoiceAssistant();
   const state = session.phase === 'joined' ? session.agent?.state : undefined;
   return (
     <div className="presence" data-state={state ?? 'absent'}>
-      <BarVisualizer
-        className="bars"
-        aria-hidden="true"
-        barCount={5}
-        options={{ minHeight: 18 }}
-        state={state ?? 'connecting'}
-        track={audioTrack}
-      />
+      <Suspense fallback={<div className="bars" />}>
+        <Bars state={state} />
+      </Suspense>
       <span role="status" data-testid="agent-state">
         {doing(session, strings)}
       </span>
