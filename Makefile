@@ -114,7 +114,7 @@ eval-rag: $(VENV)/.run
 
 requirements: $(VENV)/.dev
 	$(BIN)/pip-compile -q --strip-extras --no-emit-find-links --no-emit-index-url -o requirements.txt pyproject.toml
-	$(BIN)/pip-compile -q --strip-extras --no-emit-find-links --no-emit-index-url --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(BIN)/pip-compile -q --strip-extras --no-emit-find-links --no-emit-index-url --extra dev --extra all -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean:
 	rm -rf data frontend/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

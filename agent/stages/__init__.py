@@ -4,7 +4,8 @@
     providers/     the table of providers; a new one is a new file there
     build.py       the stages themselves, as livekit-agents takes them
     voices.py      names of voices, as clients send them, for every provider
-    bounded_sentences.py, groq_recognizer.py   what providers' plugins leave to us
+    bounded_sentences.py, openai_recognizer.py, anthropic_answerer.py
+                   what providers' plugins leave to us
     local/         the stages that need no key and no network
 
 Errors:

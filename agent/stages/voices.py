@@ -1,89 +1,17 @@
-"""Names of voices, as clients send them, and what each means to every synthesiser.
+"""Names of voices, as clients send them.
 
-Existing clients send the names of Inworld's voices (`Ashley`) or Google's (`ar-XA-Wavenet-B`);
-espeak's own (`en-us+f3`) are taken too.
+Existing clients send the names of Inworld's voices (`Ashley`) or Google's (`ar-XA-Wavenet-B`); the
+names of every other provider in the table are taken too. Whoever speaks in the end picks the voice
+of its own that is nearest.
 """
 
-import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
-Gender = Literal["male", "female"]
+from agent.stages.providers import PROVIDERS
+from agent.stages.providers.inworld import VOICES as WELL_KNOWN
+from agent.stages.providers.voice import Gender, Voice, Voices, primary_language
 
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """One voice in one language."""
-
-    name: str
-    """As the client may send it."""
-    gender: Gender
-    language: str
-    """What it is to speak, BCP-47."""
-    espeak: str
-    """espeak-ng's name: language and variant, `en-us+f3`."""
-    inworld: str
-    groq: str
-    known: bool = True
-    """False: the name asked for is nobody's, and this is the language's default instead."""
-
-
-# Inworld's catalogue, as far as existing clients name it.
-_INWORLD: dict[str, Gender] = {
-    "Alex": "male",
-    "Ashley": "female",
-    "Blake": "male",
-    "Carter": "male",
-    "Clive": "male",
-    "Craig": "male",
-    "Deborah": "female",
-    "Dennis": "male",
-    "Dominus": "male",
-    "Edward": "male",
-    "Elizabeth": "female",
-    "Hades": "male",
-    "Hana": "female",
-    "Julia": "female",
-    "Luna": "female",
-    "Mark": "male",
-    "Nour": "female",
-    "Olivia": "female",
-    "Omar": "male",
-    "Pixie": "female",
-    "Priya": "female",
-    "Ronald": "male",
-    "Sarah": "female",
-    "Shaun": "male",
-    "Theodore": "male",
-    "Timothy": "male",
-    "Wendy": "female",
-}
-_INWORLD_DEFAULT: dict[tuple[str, Gender], str] = {
-    ("en", "female"): "Ashley",
-    ("en", "male"): "Dennis",
-    ("ar", "female"): "Nour",
-    ("ar", "male"): "Omar",
-}
-_GROQ_DEFAULT: dict[tuple[str, Gender], str] = {
-    ("en", "female"): "autumn",
-    ("en", "male"): "troy",
-    ("ar", "female"): "noura",
-    ("ar", "male"): "fahad",
-}
-
-# Each Inworld name keeps a timbre of its own among espeak's variants.
-_ESPEAK_VARIANTS: dict[Gender, tuple[str, ...]] = {
-    "female": ("f3", "f2", "f1", "f4", "f5"),
-    "male": ("m3", "m1", "m2", "m4", "m7"),
-}
-_DEEP = {"Hades": "m2", "Dominus": "m2"}
-
-_GOOGLE_NAME = re.compile(
-    r"^(?P<language>[a-z]{2,3}-[A-Z]{2})-"
-    r"(?:Standard|Wavenet|Neural2|News|Studio|Polyglot|Casual)-(?P<letter>[A-Z])$"
-)
-_GOOGLE_FEMALE_LETTERS = {"ar-XA": "AD", "en-US": "CEFGH", "en-GB": "ACFN"}
-_ESPEAK_NAME = re.compile(r"^(?P<language>[a-z]{2,3}(?:-[a-z0-9]{2,8})*)\+(?P<variant>[fm][1-8])$")
+__all__ = ["Gender", "Voice", "list_voices", "resolve_voice"]
 
 
 def resolve_voice(name: str | None, language: str, gender: Gender) -> Voice:
@@ -92,72 +20,30 @@ def resolve_voice(name: str | None, language: str, gender: Gender) -> Voice:
     No name: the language's default of that gender. A name that nobody knows: the same, with
     `known=False`.
     """
+    default = Voice(_default(language, gender), gender, language)
     if not name:
-        return _voice(_default(_INWORLD_DEFAULT, language, gender), gender, language)
+        return default
     asked = name.strip()
-    inworld = _INWORLD.get(asked.title())
-    if inworld is not None:
-        return _voice(asked.title(), inworld, language)
-    if google := _GOOGLE_NAME.match(asked):
-        female = _GOOGLE_FEMALE_LETTERS.get(google["language"], "ACEG")
-        return _foreign(asked, "female" if google["letter"] in female else "male", language)
-    if espeak := _ESPEAK_NAME.match(asked):
-        spoken: Gender = "female" if espeak["variant"].startswith("f") else "male"
-        return _foreign(asked, spoken, language, variant=espeak["variant"])
-    default = _default(_INWORLD_DEFAULT, language, gender)
-    return _voice(default, gender, language, known=False)
+    found = [one for voices in _of_all() if (one := voices.find(asked)) is not None]
+    if not found:
+        return replace(default, known=False)
+    exact = (one for one in found if one[0] == asked)
+    spelled, its_gender = next(exact, found[0])
+    return Voice(spelled, its_gender or gender, language)
 
 
-def list_voices() -> tuple[Voice, ...]:
-    """Every voice with a name of its own, in English, by name."""
-    return tuple(_voice(name, gender, "en-US") for name, gender in sorted(_INWORLD.items()))
+def list_voices(language: str, speaker: Voices | None) -> tuple[Voice, ...]:
+    """The voices to offer for a language: those that everybody knows, and the speaker's own."""
+    own = {} if speaker is None else speaker.listed(language)
+    names = {**WELL_KNOWN.listed(language), **own}
+    return tuple(Voice(name, gender, language) for name, gender in sorted(names.items()))
 
 
-def espeak_language(language: str) -> str:
-    """espeak-ng's name of a BCP-47 language: `en-US` → `en-us`, `ar-EG` → `ar`."""
-    primary, _, region = language.lower().partition("-")
-    match primary:
-        case "en":
-            return "en" if region == "gb" else "en-us"  # its name of British English
-        case _:
-            return primary
+def _of_all() -> tuple[Voices, ...]:
+    offers = [provider.speech for provider in PROVIDERS]
+    return tuple(offer.voices for offer in offers if offer is not None and offer.voices is not None)
 
 
-def _voice(name: str, gender: Gender, language: str, *, known: bool = True) -> Voice:
-    return Voice(
-        name=name,
-        gender=gender,
-        language=language,
-        espeak=f"{espeak_language(language)}+{_variant(name, gender)}",
-        inworld=name,
-        groq=_default(_GROQ_DEFAULT, language, gender),
-        known=known,
-    )
-
-
-def _foreign(name: str, gender: Gender, language: str, *, variant: str | None = None) -> Voice:
-    """A voice of some other provider's: the language's default there, its own timbre here."""
-    default = _default(_INWORLD_DEFAULT, language, gender)
-    return Voice(
-        name=name,
-        gender=gender,
-        language=language,
-        espeak=f"{espeak_language(language)}+{variant or _variant(default, gender)}",
-        inworld=default,
-        groq=_default(_GROQ_DEFAULT, language, gender),
-    )
-
-
-def _default(names: dict[tuple[str, Gender], str], language: str, gender: Gender) -> str:
-    primary = language.lower().partition("-")[0]
-    return names.get((primary, gender), names["en", gender])
-
-
-def _variant(name: str, gender: Gender) -> str:
-    if name in _DEEP:
-        return _DEEP[name]
-    if name in _INWORLD_DEFAULT.values():
-        return _ESPEAK_VARIANTS[gender][0]
-    variants = _ESPEAK_VARIANTS[gender]
-    place = sorted(n for n, g in _INWORLD.items() if g == gender).index(name)
-    return variants[place % len(variants)]
+def _default(language: str, gender: Gender) -> str:
+    defaults = WELL_KNOWN.defaults
+    return defaults.get((primary_language(language), gender)) or defaults["en", gender]

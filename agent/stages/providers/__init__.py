@@ -1,16 +1,28 @@
 """The table of providers. A new one is a file here, and its row in the table.
 
-provider.py   what a provider is
-local.py      what needs neither key nor network
-and a file for each vendor
+    provider.py   what a provider is
+    voice.py      what a voice is, and which one of a provider's own speaks for it
+    local.py      what needs neither key nor network
+    plugin.py     any plugin of livekit-agents, by its name
+
+and a file for each vendor.
 """
 
 from itertools import chain
 
+from agent.stages.providers.anthropic import ANTHROPIC
 from agent.stages.providers.assemblyai import ASSEMBLYAI
+from agent.stages.providers.azure import AZURE
+from agent.stages.providers.cartesia import CARTESIA
+from agent.stages.providers.deepgram import DEEPGRAM
+from agent.stages.providers.elevenlabs import ELEVENLABS
+from agent.stages.providers.gemini import GEMINI
+from agent.stages.providers.google import GOOGLE
 from agent.stages.providers.groq import GROQ
 from agent.stages.providers.inworld import INWORLD
 from agent.stages.providers.local import LOCAL, NONE
+from agent.stages.providers.openai import OPENAI
+from agent.stages.providers.plugin import PREFIX, plugin_provider
 from agent.stages.providers.provider import STAGES, Missing, Offer, Provider, Request, Stage
 
 __all__ = [
@@ -29,8 +41,16 @@ __all__ = [
 
 PROVIDERS: tuple[Provider, ...] = (
     ASSEMBLYAI,
-    GROQ,
+    DEEPGRAM,
     INWORLD,
+    ELEVENLABS,
+    CARTESIA,
+    GROQ,
+    OPENAI,
+    ANTHROPIC,
+    GEMINI,
+    GOOGLE,
+    AZURE,
     LOCAL,
     NONE,
 )
@@ -47,5 +67,7 @@ VARIABLES = frozenset(
 
 
 def find_provider(name: str) -> Provider | None:
-    """The provider of that name."""
+    """The provider of that name, be it `plugin:…`; None: there is none."""
+    if name.startswith(PREFIX):
+        return plugin_provider(name)
     return next((provider for provider in PROVIDERS if provider.name == name), None)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from agent.stages.providers.provider import Offer, Provider, Request
+from agent.stages.providers.voice import Catalogue, Named
 
 if TYPE_CHECKING:
     from livekit.agents import llm, stt, tts
@@ -14,11 +15,33 @@ _OPTIONS = ("GROQ_BASE_URL",)
 _SPEECH_CHARACTERS = 200
 """A longer text is refused (Groq's page on Orpheus)."""
 
+VOICES = Catalogue(
+    {
+        "autumn": Named("female", language="en"),
+        "diana": Named("female", language="en"),
+        "hannah": Named("female", language="en"),
+        "austin": Named("male", language="en"),
+        "daniel": Named("male", language="en"),
+        "troy": Named("male", language="en"),
+        "lulwa": Named("female", language="ar"),
+        "noura": Named("female", language="ar"),
+        "fahad": Named("male", language="ar"),
+        "sultan": Named("male", language="ar"),
+    },
+    {
+        ("en", "female"): "autumn",
+        ("en", "male"): "troy",
+        ("ar", "female"): "noura",
+        ("ar", "male"): "fahad",
+    },
+)
+
 
 def _recognizer(request: Request) -> "stt.STT[Any]":
-    from agent.stages.groq_recognizer import GroqSTT
+    from agent.stages.openai_recognizer import OpenAISTT
 
-    return GroqSTT(
+    return OpenAISTT(
+        model="whisper-large-v3-turbo",
         api_key=request.variable("GROQ_API_KEY"),
         language=request.primary_language,
         base_url=request.variable("GROQ_BASE_URL", _URL),
@@ -45,7 +68,7 @@ def _synthesizer(request: Request) -> "tts.TTS[Any]":
     synthesizer = groq.TTS(
         api_key=request.variable("GROQ_API_KEY"),
         model="canopylabs/orpheus-arabic-saudi" if arabic else "canopylabs/orpheus-v1-english",
-        voice=request.voice.groq,
+        voice=VOICES.pick(request.voice),
         base_url=request.variable("GROQ_BASE_URL", _URL),
     )
     return tts.StreamAdapter(
@@ -58,5 +81,12 @@ GROQ = Provider(
     "Groq",
     recognition=Offer(_recognizer, needs=_NEEDS, options=_OPTIONS, module=_MODULE, automatic=False),
     answers=Offer(_answerer, needs=_NEEDS, options=("GROQ_MODEL", *_OPTIONS), module=_MODULE),
-    speech=Offer(_synthesizer, needs=_NEEDS, options=_OPTIONS, module=_MODULE, automatic=False),
+    speech=Offer(
+        _synthesizer,
+        needs=_NEEDS,
+        options=_OPTIONS,
+        module=_MODULE,
+        voices=VOICES,
+        automatic=False,
+    ),
 )

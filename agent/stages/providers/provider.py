@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from agent.settings import AgentSettings
-from agent.stages.voices import Voice
+from agent.stages.providers.voice import Voice, Voices, primary_language
 
 if TYPE_CHECKING:
     from livekit.agents import llm, stt, tts
@@ -79,9 +79,11 @@ class Offer(Generic[S_co]):
     module: str = ""
     """What `build` imports, and an installation may lack."""
     extra: str = ""
-    """Of our package, that brings the module: `pip install '.[extra]'`. Empty: there is none."""
+    """Of our package, that brings the module: `pip install -e '.[extra]'`. Empty: there is none."""
     about: str = ""
     """For people: what it is, where the provider's name does not say so."""
+    voices: Voices | None = None
+    """Of a synthesiser."""
     automatic: bool = True
     """Whether `auto` takes it once nothing is missing; else it is had by its name only."""
     languages: frozenset[str] = frozenset()
@@ -115,8 +117,3 @@ class Provider:
                 return self.answers
             case "speech":
                 return self.speech
-
-
-def primary_language(language: str) -> str:
-    """A BCP-47 language without its region: `ar` of `ar-EG`."""
-    return language.lower().partition("-")[0]
