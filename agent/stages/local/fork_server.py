@@ -6,7 +6,6 @@ that nothing is held half-done across `fork`. Children outlive a parent that is 
 serve their connection to its end.
 """
 
-import fcntl
 import gc
 import logging
 import os
@@ -17,15 +16,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 from setproctitle import setproctitle
 
-from agent.stages.local.messages import Refused, pack
+from agent.stages.local.listening import AlreadyRunning, Service, hold_lock, listen, refuse
 
-_BACKLOG = 128
+__all__ = ["AlreadyRunning", "Service", "main", "run"]
+
 _STOP_S = 2.0
 """How long children may take to end after SIGTERM."""
 _TICK_S = 1.0
@@ -33,31 +31,13 @@ _TICK_S = 1.0
 logger = logging.getLogger(__name__)
 
 
-class AlreadyRunning(Exception):
-    """Another process serves this socket."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What is served, and where."""
-
-    title: str
-    """Title of the process: `majlis recognizer`."""
-    socket_path: Path
-    max_connections: int
-    serve: Callable[[socket.socket], None]
-    """Runs in the child, on a blocking socket; its return closes the connection."""
-    refresh: Callable[[], None]
-    """Runs in the parent before each fork and about once a second; must be quick."""
-
-
 def run(service: Service) -> None:
     """Serve until SIGTERM or SIGINT; raises `AlreadyRunning`."""
     setproctitle(service.title)
     service.socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = _lock(service.socket_path)
+    lock = hold_lock(service.socket_path)
     wake_r, wake_w = os.pipe()
-    listener = _listen(service.socket_path)
+    listener = listen(service.socket_path)
     parent = _Parent(service, listener, inherited=(lock, wake_r, wake_w))
     try:
         _catch_signals(parent, wake_w)
@@ -121,13 +101,13 @@ class _Parent:
         with connection:
             if len(self._children) >= self._service.max_connections:
                 logger.warning("%s: refused, all connections in use", self._service.title)
-                _refuse(connection, "all connections are in use")
+                refuse(connection, "all connections are in use")
                 return
             try:
                 pid = os.fork()
             except OSError:
                 logger.warning("%s: refused, no further process", self._service.title)
-                _refuse(connection, "no further process can be started")
+                refuse(connection, "no further process can be started")
                 return
             if pid == 0:
                 selector.close()
@@ -173,46 +153,12 @@ class _Parent:
             os.kill(pid, number)
 
 
-def _lock(socket_path: Path) -> int:
-    """Hold the socket's lock for as long as this process lives; children let go of it."""
-    fd = os.open(f"{socket_path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise AlreadyRunning(f"another process serves {socket_path}") from error
-    return fd
-
-
-def _listen(socket_path: Path) -> socket.socket:
-    """Listen there; the file that a dead predecessor left is replaced."""
-    socket_path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(str(socket_path))
-        socket_path.chmod(0o600)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 def _catch_signals(parent: _Parent, wake_fd: int) -> None:
     os.set_blocking(wake_fd, False)
     signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: parent.stop())
-
-
-def _refuse(connection: socket.socket, reason: str) -> None:
-    connection.setblocking(False)
-    try:
-        connection.sendall(pack(Refused(reason, retryable=True)))
-    except OSError:
-        logger.debug("the refused peer is gone")
 
 
 def main(make: Callable[[], Service]) -> NoReturn:

@@ -23,6 +23,7 @@ SYNTHESIZER_RATE_HZ = 22_050
 MAX_TEXT_CHARS = 8_000
 """Most that one `Speak` may carry."""
 VOICE_PATTERN = r"^[a-z]{2,3}(-[a-z0-9]{2,8})*(\+[a-z][a-z0-9]{0,11})?$"
+LANGUAGE_PATTERN = r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*)?$"
 COLLECTION_PATTERN = r"^([a-z0-9][a-z0-9_-]{0,63})?$"
 
 
@@ -31,6 +32,8 @@ class Open:
     """Begin to hear, with the vocabulary of a document collection where it has one."""
 
     collection: Annotated[str, Field(pattern=COLLECTION_PATTERN)] = ""
+    language: Annotated[str, Field(pattern=LANGUAGE_PATTERN)] = ""
+    """BCP-47, for a recogniser of several; empty: as it finds."""
     type: Literal["open"] = "open"
 
 

@@ -48,7 +48,7 @@ _Server = SpeechServer[Opened | Partial | Final | Refused]
 
 
 class LocalSTT(stt.STT[Never]):
-    """PocketSphinx, by way of the recogniser's server. English only.
+    """A recogniser of this machine, by way of its server; PocketSphinx if nothing else is said.
 
     Only what the bundled voice detector takes for speech is recognised. A flush ends the
     utterance at once and is always answered by one final transcript of all that had none yet, an
@@ -59,10 +59,19 @@ class LocalSTT(stt.STT[Never]):
         language: BCP-47, as the transcripts are labelled.
         collection: whose vocabulary to expect; unknown or empty: general speech only.
         timeout_s: how long the server may take for an answer.
+        model: what is behind the server.
+        provider: as the settings name it.
     """
 
     def __init__(
-        self, socket_path: Path, *, language: str, collection: str = "", timeout_s: float = 30.0
+        self,
+        socket_path: Path,
+        *,
+        language: str,
+        collection: str = "",
+        timeout_s: float = 30.0,
+        model: str = "pocketsphinx",
+        provider: str = "local",
     ) -> None:
         super().__init__(
             capabilities=stt.STTCapabilities(
@@ -73,14 +82,16 @@ class LocalSTT(stt.STT[Never]):
         self.language = LanguageCode(language)
         self._collection = collection
         self.timeout_s = timeout_s
+        self._model = model
+        self._provider = provider
 
     @property
     def model(self) -> str:
-        return "pocketsphinx"
+        return self._model
 
     @property
     def provider(self) -> str:
-        return "local"
+        return self._provider
 
     def stream(
         self,
@@ -97,7 +108,7 @@ class LocalSTT(stt.STT[Never]):
             self._socket_path, RECOGNIZER_REPLIES, timeout_s=timeout_s
         )
         try:
-            await server.send(Open(self._collection))
+            await server.send(Open(self._collection, self.language))
             await server.receive_within(timeout_s)
         except BaseException:
             server.close()

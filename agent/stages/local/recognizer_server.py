@@ -3,36 +3,20 @@
 import logging
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import assert_never
 
 from agent.knowledge import KnowledgeBase, KnowledgeError
 from agent.settings import AgentSettings
-from agent.stages.local import fork_server
+from agent.stages.local import fork_server, utterances
 from agent.stages.local.collection_model import MODEL_NAME, models_dir, read_pronunciations
-from agent.stages.local.connection import Connection
-from agent.stages.local.messages import (
-    RECOGNIZER_RATE_HZ,
-    RECOGNIZER_REQUESTS,
-    Audio,
-    EndUtterance,
-    Final,
-    Open,
-    Opened,
-    Partial,
-    Refused,
-)
-from agent.stages.local.sphinx import RecognitionError, Recognizer
-from agent.stages.local.wire import WireError
+from agent.stages.local.messages import RECOGNIZER_RATE_HZ
+from agent.stages.local.sphinx import Recognizer
+from agent.stages.local.utterances import Opening, RecognitionError
 
-MAX_UTTERANCE_S = 60.0
-"""Audio of an utterance beyond this is not heard."""
 MAX_COLLECTIONS = 8
 """Collections with a vocabulary of their own; each takes about 40 MiB of the parent."""
 
-_PARTIAL_EVERY_S = 0.25
 _BYTES_PER_S = RECOGNIZER_RATE_HZ * 2
 
 logger = logging.getLogger(__name__)
@@ -106,68 +90,12 @@ def _knowledge(index_dir: Path, name: str) -> KnowledgeBase | None:
         return None
 
 
-class Utterance:
-    """One utterance being heard; `say` takes its partial transcripts."""
-
-    def __init__(self, recognizer: Recognizer, say: Callable[[str], None]) -> None:
-        self._recognizer = recognizer
-        self._say = say
-        self._heard_bytes = 0
-        self._unsaid_bytes = 0
-        self._last = ""
-        recognizer.start()
-
-    def hear(self, pcm: bytes) -> None:
-        """Mono s16le at 16 kHz; what is beyond `MAX_UTTERANCE_S` is dropped."""
-        room = int(MAX_UTTERANCE_S * _BYTES_PER_S) - self._heard_bytes
-        pcm = pcm[: max(0, room)]
-        self._recognizer.feed(pcm)
-        self._heard_bytes += len(pcm)
-        self._unsaid_bytes += len(pcm)
-        if self._unsaid_bytes >= _PARTIAL_EVERY_S * _BYTES_PER_S:
-            self._unsaid_bytes = 0
-            text = self._recognizer.partial().text
-            if text != self._last:
-                self._last = text
-                self._say(text)
-
-    def end(self) -> Final:
-        """What it was."""
-        heard = self._recognizer.finish()
-        return Final(heard.text, round(heard.confidence, 3), self._heard_bytes / _BYTES_PER_S)
-
-
 def serve(collections: Collections, sock: socket.socket) -> None:
     """Hear what one peer sends, until it closes."""
-    connection = Connection(sock, RECOGNIZER_REQUESTS)
-    try:
-        _converse(collections, connection)
-    except WireError as error:
-        connection.send(Refused(str(error), retryable=False))
-    except RecognitionError as error:
-        connection.send(Refused(str(error), retryable=True))
-
-
-def _converse(
-    collections: Collections, connection: Connection[Open | Audio | EndUtterance]
-) -> None:
-    recognizer = collections.recognizer
-    utterance: Utterance | None = None
-    for request in connection:
-        match request:
-            case Open(collection=collection):
-                if utterance is not None:
-                    raise WireError("opened within an utterance")
-                connection.send(Opened(collections.use(collection)))
-            case Audio(pcm=pcm):
-                if utterance is None:
-                    utterance = Utterance(recognizer, lambda text: connection.send(Partial(text)))
-                utterance.hear(pcm)
-            case EndUtterance():
-                connection.send(utterance.end() if utterance else Final("", 0.0, 0.0))
-                utterance = None
-            case _:
-                assert_never(request)
+    utterances.serve(
+        sock,
+        lambda request: Opening(collections.use(request.collection), collections.recognizer),
+    )
 
 
 def service(settings: AgentSettings) -> fork_server.Service:

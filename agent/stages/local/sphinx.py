@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pocketsphinx
 
+from agent.stages.local.utterances import RecognitionError
+
 COLLECTION_HANDICAP = 450.0
 """By how much (in PocketSphinx's units of 1e-4 nats) the collection's score must be better.
 
@@ -28,12 +30,6 @@ _LOG_BASE = math.log(1.0001)
 _USUAL_CEPSTRUM = "45.9,-0.1,-3.8,13.5,-8.7,4.0,-4.6,-4.2,0.3,-2.3,-0.6,-2.3,2.8"
 """Mean cepstrum of people who read into a microphone: where each connection begins. The decoders
 follow the voice, but only from about the fourth second on, and a first question is over by then."""
-
-
-class RecognitionError(Exception):
-    """PocketSphinx could not be started, or failed; the connection is of no further use."""
-
-    code = "recognition_failed"
 
 
 @dataclass(frozen=True, slots=True)
