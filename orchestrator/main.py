@@ -56,7 +56,13 @@ from orchestrator.sessions.books import Books
 from orchestrator.sessions.lifecycle import Lifecycle
 from orchestrator.sessions.redis_store import RedisSessionStore
 from orchestrator.sessions.reports import BLOCK_MS, ReportReader
-from orchestrator.settings import Settings, SettingsError, load_settings, warn_misspellings
+from orchestrator.settings import (
+    Settings,
+    SettingsError,
+    load_settings,
+    warn_misspellings,
+    warn_without_effect,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         hide_queries()
         warn_misspellings(os.environ, Settings, logger.warning)
+        warn_without_effect(settings, logger.warning)
         if settings.session_storage_type == "memory":
             logger.warning(
                 "SESSION_STORAGE_TYPE=memory: room sessions are kept in Redis all the same"

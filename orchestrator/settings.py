@@ -23,6 +23,14 @@ CLOSE_MATCH = 0.84
 """How alike an unknown variable and a known one are before we take it for a misspelling."""
 
 
+WITHOUT_EFFECT = (
+    "audio_format",
+    "audio_chunk_size",
+    "silence_detection_threshold",
+    "enable_audio_preprocessing",
+)
+"""Accepted because existing deployments set them; `.env.example` says why nothing comes of them."""
+
 OTHERS_SETTINGS = frozenset({"SSL_CERT_FILE"})
 """Variables that look like ours and are not: OpenSSL's."""
 
@@ -181,6 +189,13 @@ def _line(error: Mapping[str, Any]) -> str:
 def host_name(settings: AgentSettings) -> str:
     """Name of this machine among the agent hosts of the deployment."""
     return settings.agent_host_name or socket.gethostname()
+
+
+def warn_without_effect(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Tell of each setting that was set, and that nothing comes of."""
+    for name in WITHOUT_EFFECT:
+        if name in settings.model_fields_set:
+            tell(f"{name.upper()} is accepted and has no effect; see .env.example")
 
 
 def warn_misspellings(

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsConfigDict
 
-from agent.settings import AgentSettings
+from agent.settings import PROJECT_ROOT, AgentSettings
 from orchestrator.settings import (
+    WITHOUT_EFFECT,
     Settings,
     SettingsError,
     host_name,
     load_settings,
     warn_misspellings,
+    warn_without_effect,
 )
 
 
@@ -114,6 +116,26 @@ def test_misspellings_are_told_of(tmp_path: Path) -> None:
     assert [line.split()[0] for line in told] == ["MAX_CONCURENT_SESSIONS", "REDIS_URI"]
     assert "REDIS_URL" in told[1]
     assert "redis://x" not in told[1]
+
+
+def test_settings_without_effect_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a setting that somebody turns and wonders about, and noise where none was set."""
+    told: list[str] = []
+    warn_without_effect(load_settings(Isolated), told.append)
+    assert told == []
+    monkeypatch.setenv("SILENCE_DETECTION_THRESHOLD", "0.3")
+    monkeypatch.setenv("AUDIO_CHANNELS", "1")
+    warn_without_effect(load_settings(Isolated), told.append)
+    assert [line.split()[0] for line in told] == ["SILENCE_DETECTION_THRESHOLD"]
+
+
+def test_nothing_reads_a_setting_that_is_said_to_have_no_effect() -> None:
+    """Catches a setting that came to have an effect, and is still said to have none."""
+    sources = [
+        path for part in ("agent", "orchestrator") for path in (PROJECT_ROOT / part).rglob("*.py")
+    ]
+    for name in WITHOUT_EFFECT:
+        assert not [path for path in sources if f"settings.{name}" in path.read_text()]
 
 
 def test_a_machine_without_a_name_takes_its_host_name() -> None:
