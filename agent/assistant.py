@@ -3,13 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Sequence,
+)
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 
 from livekit import rtc
-from livekit.agents import Agent, FlushSentinel, ModelSettings, StopResponse, llm
+from livekit.agents import Agent, APIError, FlushSentinel, ModelSettings, StopResponse, llm
 from livekit.agents.voice.io import TimedString
 
+from agent.filler import announced
 from agent.job import Source
 from agent.knowledge.context import passages_message
 from agent.knowledge.errors import KnowledgeError
@@ -47,13 +56,29 @@ Cite = Callable[[str, tuple[Source, ...]], Coroutine[None, None, None]]
 NewNarration = Callable[[], Narration]
 """Who is to hear of the answer that begins now."""
 
+_Piece = llm.ChatChunk | str | FlushSentinel
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """What is said when an answer has not begun so long after the turn."""
+
+    text: str
+    after_s: float
+
 
 @dataclass(slots=True)
 class _Question:
-    """A user's turn, as far as it has been looked up."""
+    """A user's turn, as far as it has been looked up and answered."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] | None = None
+    """None: it has not been looked up."""
     cited: asyncio.Task[None] | None = None
+    committed: asyncio.Event = field(default_factory=asyncio.Event)
+    announced: bool = False
+    """The user was told that the answer takes a moment."""
+    failed: bool = False
+    """Nobody could answer it."""
 
 
 class Assistant(Agent):
@@ -67,9 +92,18 @@ class Assistant(Agent):
         retriever: Retriever,
         cite: Cite,
         memory: Memory,
+        unanswered: Callable[[], None],
+        overheard: Callable[[llm.ChatMessage], None] = lambda _: None,
+        tools: Sequence[llm.Tool] = (),
         new_narration: NewNarration | None = None,
+        filler: Filler | None = None,
     ) -> None:
-        super().__init__(instructions=instructions, chat_ctx=chat_ctx)
+        """`unanswered` is told of a turn of the user's that nobody could answer, `overheard` of one
+        that was meant for somebody else."""
+        super().__init__(instructions=instructions, chat_ctx=chat_ctx, tools=[*tools])
+        self._unanswered = unanswered
+        self._overheard = overheard
+        self._filler = filler
         self._new_narration = new_narration
         self._memory = memory
         self.speculation = Speculation(retriever)
@@ -80,18 +114,31 @@ class Assistant(Agent):
         """Set when it is decided whether a turn is answered."""
         self.declines_turn = False
         """The next turn is not to be answered."""
+        self.keeps_quiet = False
+        """Somebody else talks with the user: nothing is answered."""
 
     def sources_of(self, question_id: str) -> tuple[Source, ...]:
         """What the answer to a question rests on, as far as that is known."""
         question = self._questions.get(question_id)
-        return () if question is None else question.sources
+        return () if question is None else question.sources or ()
+
+    def has_failed(self, question_id: str) -> bool:
+        """Whether nobody could answer it."""
+        question = self._questions.get(question_id)
+        return question is not None and question.failed
 
     def hearing(self, text: str) -> None:
         """The user's turn so far, which may change: it is looked up meanwhile."""
+        if self.keeps_quiet:
+            return
         self.speculation.hear(text, self._context_of(text, self.chat_ctx))
 
     def committed(self, question_id: str) -> None:
         """The question is part of the conversation now: its answer will be heard."""
+        question = self._question(question_id)
+        if question.failed and not question.committed.is_set():
+            self._unanswered()
+        question.committed.set()
         self._publish(question_id)
 
     async def on_user_turn_completed(
@@ -102,6 +149,16 @@ class Assistant(Agent):
         self.turn_settled.set()
         if declined or not (new_message.text_content or "").strip():
             raise StopResponse
+        if self.keeps_quiet:
+            await self.overhear(new_message)
+            raise StopResponse
+
+    async def overhear(self, message: llm.ChatMessage) -> None:
+        """A turn that was meant for somebody else: it is part of the conversation all the same."""
+        chat_ctx = self.chat_ctx.copy()
+        chat_ctx.items.append(message)
+        await self.update_chat_ctx(chat_ctx)
+        self._overheard(message)
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
@@ -111,17 +168,71 @@ class Assistant(Agent):
         Here and not in `on_user_turn_completed`, which would throw a preemptive answer away. Such
         an answer may never be heard, so its sources are published when it is about to be spoken.
         """
-        question = _last_question(chat_ctx)
-        if question is not None:
-            retrieval = replace(
-                await self._retrieve(chat_ctx, question), unsure=_may_be_misheard(question)
-            )
-            self._remember(question.id, retrieval.sources)
-            chat_ctx = _with_passages(self._memory.shown(chat_ctx), question, retrieval)
-            if self.chat_ctx.get_by_id(question.id) is not None:
-                self._publish(question.id)
-        async for chunk in Agent.default.llm_node(self, chat_ctx, tools, model_settings):
+        if self.keeps_quiet:
+            return
+        message = _last_question(chat_ctx)
+        if message is None:
+            async for chunk in Agent.default.llm_node(self, chat_ctx, tools, model_settings):
+                yield chunk
+            return
+        question = self._question(message.id)
+        if self.chat_ctx.get_by_id(message.id) is not None:
+            question.committed.set()
+        chunks = self._answer(message, chat_ctx, tools, model_settings)
+        try:
+            async with aclosing(chunks), aclosing(self._announced(chunks, question)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except APIError:
+            if not question.failed:
+                question.failed = True
+                if question.committed.is_set():
+                    self._unanswered()
+            raise
+
+    async def _answer(
+        self,
+        message: llm.ChatMessage,
+        chat_ctx: llm.ChatContext,
+        tools: list[llm.Tool],
+        model_settings: ModelSettings,
+    ) -> AsyncGenerator[_Piece, None]:
+        retrieval = replace(
+            await self._retrieve(chat_ctx, message), unsure=_may_be_misheard(message)
+        )
+        question = self._question(message.id)
+        question.sources = retrieval.sources
+        if question.committed.is_set():
+            self._publish(message.id)
+        shown = self._without_fillers(self._memory.shown(chat_ctx))
+        with_passages = _with_passages(shown, message, retrieval)
+        async for chunk in Agent.default.llm_node(self, with_passages, tools, model_settings):
             yield chunk
+
+    def _announced(
+        self, chunks: AsyncGenerator[_Piece, None], question: _Question
+    ) -> AsyncGenerator[_Piece, None]:
+        if self._filler is None or question.announced:
+            return chunks
+        return announced(chunks, self._overdue(self._filler, question), is_answer=_is_answer)
+
+    async def _overdue(self, filler: Filler, question: _Question) -> _Piece:
+        """What to say when the answer is due, at that moment."""
+        await question.committed.wait()
+        await asyncio.sleep(filler.after_s)
+        question.announced = True
+        return f"{filler.text} "
+
+    def _without_fillers(self, chat_ctx: llm.ChatContext) -> llm.ChatContext:
+        """A model that sees them in its own answers begins to write them; changes a copy."""
+        if self._filler is not None:
+            for message in chat_ctx.messages():
+                text = message.text_content or ""
+                if message.role == "assistant" and text.startswith(self._filler.text):
+                    rest = text.removeprefix(self._filler.text).strip()
+                    at = chat_ctx.items.index(message)
+                    chat_ctx.items[at] = message.model_copy(update={"content": [rest]})
+        return chat_ctx
 
     async def tts_node(
         self, text: AsyncIterable[str], model_settings: ModelSettings
@@ -165,16 +276,17 @@ class Assistant(Agent):
         asked = self._memory.questions(chat_ctx, before=before)
         return context_of(text, asked[-_LOOKED_BACK:])
 
-    def _remember(self, question_id: str, sources: tuple[Source, ...]) -> None:
-        known = self._questions.pop(question_id, None)
-        cited = None if known is None else known.cited
-        self._questions[question_id] = _Question(sources, cited)
+    def _question(self, question_id: str) -> _Question:
+        """What is known of a question; the oldest ones are forgotten."""
+        question = self._questions.pop(question_id, None) or _Question()
+        self._questions[question_id] = question
         while len(self._questions) > _REMEMBERED_QUESTIONS:
             del self._questions[next(iter(self._questions))]
+        return question
 
     def _publish(self, question_id: str) -> asyncio.Task[None] | None:
         question = self._questions.get(question_id)
-        if question is None:
+        if question is None or question.sources is None:
             return None
         if question.cited is None:
             question.cited = asyncio.create_task(
@@ -192,6 +304,11 @@ class Assistant(Agent):
 def _last_question(chat_ctx: llm.ChatContext) -> llm.ChatMessage | None:
     """The user's turn that is to be answered now."""
     return next((m for m in reversed(chat_ctx.messages()) if m.role == "user"), None)
+
+
+def _is_answer(piece: _Piece) -> bool:
+    """Whether something can be heard of it, or is done for it."""
+    return piece.has_response() if isinstance(piece, llm.ChatChunk) else bool(piece)
 
 
 def _may_be_misheard(question: llm.ChatMessage) -> bool:

@@ -31,7 +31,7 @@ from livekit.agents import (
 from livekit.agents.voice.room_io import RoomOptions
 from livekit.agents.voice.turn import TurnDetectionMode, TurnHandlingOptions
 
-from agent.assistant import Assistant, NewNarration
+from agent.assistant import Assistant, Filler, NewNarration
 from agent.assistants.description import AS_SET, StageProviders
 from agent.assistants.files import read_assistants
 from agent.job import AgentState, Job, Role, Source, Turn
@@ -40,10 +40,12 @@ from agent.memory import Memory
 from agent.phrases import phrases
 from agent.settings import AgentSettings
 from agent.stages import build
+from agent.stages.breaker import Breakers
 from agent.stages.build import Stages, build_stages
 from agent.stages.choice import StageNames
 from agent.stages.errors import StageUnavailable
-from agent.stages.local.answerer import ExtractiveAnswerer
+from agent.stages.fallback.answers import writer_of
+from agent.stages.fallback.recognition import LATE, RecognitionChain
 
 MAX_TYPED_CHARACTERS = 4000
 MAX_FAILED_ANSWERS = 3
@@ -54,6 +56,12 @@ INTERRUPTION_S = 0.3
 
 SETTLE_S = 5.0
 """How long what is done about a turn may take, beside its answer."""
+
+NO_WORDS_S = 5.0
+"""So long after the user was asked to wait for words, they were not understood."""
+
+_ANSWERS_FAILED = "llm_error"
+_RECOGNITION_FAILED = "stt_error"
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +103,8 @@ class Manner:
     """Who hears of each answer sentence by sentence; its audio is then marked."""
     stage_failed: Callable[[str], None] | None = None
     """Is told of a stage that failed for good, in place of an apology to the user."""
+    announces: bool = True
+    """An answer that takes long begins with a word of it."""
     resumes: bool = True
     """An answer that noise interrupted is taken up again; its audio must be able to pause."""
     detector_executor: Executor | None = None
@@ -104,14 +114,18 @@ class Manner:
 IN_A_ROOM = Manner()
 
 
-def stages_for(job: Job, settings: AgentSettings) -> Stages:
-    """The stages that a job's conversation is to be held with. Raises `StageUnavailable`."""
+def stages_for(job: Job, settings: AgentSettings, breakers: Breakers | None = None) -> Stages:
+    """The stages that a job's conversation is to be held with. Raises `StageUnavailable`.
+
+    `breakers`: of a process that holds several.
+    """
     return build_stages(
         settings,
         language=job.language,
         voice=job.voice,
         collection=job.knowledge_base,
         names=stage_names(job.brief.stages),
+        breakers=breakers,
     )
 
 
@@ -162,17 +176,20 @@ class Conversation:
         self._question_id: str | None = None
         self._finished_words = ""
         """Of the turn that the user is at, what the recogniser will not change."""
-        speaks_for_itself = isinstance(stages.llm, ExtractiveAnswerer)
-        self._memory = Memory(
-            None if speaks_for_itself else stages.llm, turns=settings.history_turns
-        )
+        self._is_deaf = False
+        """Nobody recognises speech, and the user was told."""
+        self._no_words: asyncio.TimerHandle | None = None
+        self._memory = Memory(writer_of(stages.llm), turns=settings.history_turns)
+        filler = Filler(self._phrases.one_moment, settings.filler_seconds)
         self._assistant = Assistant(
             instructions=_instructions(job),
             chat_ctx=_chat_context(job.history),
             retriever=retriever,
             cite=listener.cite,
             memory=self._memory,
+            unanswered=self._on_unanswered,
             new_narration=manner.new_narration,
+            filler=filler if manner.announces else None,
         )
         detects = stages.stt is not None and not manner.manual_turns
         self.session: AgentSession[None] = AgentSession(
@@ -189,6 +206,8 @@ class Conversation:
             conn_options=replace(stages.conn_options, max_unrecoverable_errors=1_000_000),
         )
         self._subscribe()
+        if isinstance(stages.stt, RecognitionChain) and manner.stage_failed is None:
+            stages.stt.on(LATE, self._on_late)
 
     async def start(self, entry: Entry | None = None) -> None:
         """Begin to listen. Without `entry`, set `session.input` and `session.output` before."""
@@ -209,6 +228,8 @@ class Conversation:
         line = self._phrases.recovered if job.attempt > 0 else job.opening_line
         if line:
             self.session.say(line)
+        if self._is_deaf:
+            self._say(self._phrases.cannot_hear)
 
     def type(self, text: str) -> None:
         """The user typed a turn; it interrupts like a spoken one."""
@@ -273,6 +294,7 @@ class Conversation:
     async def aclose(self) -> None:
         """End the session and its stages."""
         self._closing = True
+        self._forget_words()
         await self._memory.aclose()
         await self.session.aclose()
         await self._assistant.speculation.aclose()
@@ -306,7 +328,8 @@ class Conversation:
             self._question_id = message.id
             self._assistant.committed(message.id)
         elif self._question_id is not None:
-            self._failures = 0
+            if not self._assistant.has_failed(self._question_id):
+                self._failures = 0
             sources = self._assistant.sources_of(self._question_id)
             self._memory.follow(self._assistant.chat_ctx)
         if not text:
@@ -322,6 +345,8 @@ class Conversation:
         self._listener.turn_ended(turn)
 
     def _on_words(self, event: UserInputTranscribedEvent) -> None:
+        self._is_deaf = False
+        self._forget_words()
         turn = f"{self._finished_words} {event.transcript}".strip()
         if event.is_final:
             self._finished_words = turn
@@ -338,16 +363,60 @@ class Conversation:
         if getattr(event.error, "recoverable", True) or self._closing:
             return
         stage = str(getattr(event.error, "type", "stage_error"))
+        _log.error("stage failed", extra={"stage": stage})
+        if stage == _ANSWERS_FAILED:
+            return  # perhaps of a turn that is never taken; the assistant knows
         if self._manner.stage_failed is not None:
-            _log.error("stage failed", extra={"stage": stage})
             self._manner.stage_failed(stage)
+        elif stage == _RECOGNITION_FAILED:
+            self._on_deaf()
+        else:
+            self._count_failure(stage)
+
+    def _on_unanswered(self) -> None:
+        """Nobody could answer what the user has said."""
+        if self._closing:
             return
+        if self._manner.stage_failed is not None:
+            self._manner.stage_failed(_ANSWERS_FAILED)
+        elif not self._count_failure(_ANSWERS_FAILED):
+            self._say(self._phrases.apology)
+
+    def _count_failure(self, stage: str) -> bool:
+        """Whether that was one too many, and the conversation is over."""
         self._failures += 1
-        _log.error("stage failed", extra={"stage": stage, "failures": self._failures})
-        if self._failures >= MAX_FAILED_ANSWERS:
+        is_over = self._failures >= MAX_FAILED_ANSWERS
+        if is_over:
             self._listener.failed(stage)
-        elif stage == "llm_error":
-            self.session.say(self._phrases.apology, add_to_chat_ctx=False)
+        return is_over
+
+    def _on_deaf(self) -> None:
+        """Nobody recognises speech. It is tried again and again, and told once; typing works."""
+        self._forget_words()
+        if not self._is_deaf:
+            self._is_deaf = True
+            self._say(self._phrases.cannot_hear)
+
+    def _on_late(self) -> None:
+        """The user has spoken, and the words are overdue: another recogniser is at it."""
+        if self._closing or self.session.agent_state != "listening":
+            return
+        self._say(self._phrases.one_moment)
+        self._forget_words()
+        loop = asyncio.get_running_loop()
+        self._no_words = loop.call_later(NO_WORDS_S, self._say, self._phrases.not_heard)
+
+    def _forget_words(self) -> None:
+        """Words are not waited for any more."""
+        if self._no_words is not None:
+            self._no_words.cancel()
+            self._no_words = None
+
+    def _say(self, line: str) -> None:
+        """Say a line that is no part of the conversation."""
+        if not self._closing:
+            with contextlib.suppress(RuntimeError):  # it has not begun, or is over
+                self.session.say(line, add_to_chat_ctx=False)
 
     def _on_close(self, event: CloseEvent) -> None:
         if not self._closing:

@@ -14,7 +14,16 @@ class Phrases:
     recovered: str
     """Said by an agent that takes the place of one that died."""
     goodbye: str
+    one_moment: str
+    """Said when words or an answer take longer than a person would without a word."""
+    begin_again: str
+    """Said within an answer that broke off, before the whole of it."""
     apology: str
+    """Said in place of an answer."""
+    not_heard: str
+    """Said when something was said and nobody could recognise it."""
+    cannot_hear: str
+    """Said when nobody recognises speech any more; typing works."""
 
 
 _ENGLISH = Phrases(
@@ -26,7 +35,11 @@ _ENGLISH = Phrases(
     ),
     recovered="Sorry, I was interrupted for a moment. Please go on.",
     goodbye="Goodbye!",
+    one_moment="One moment, please.",
+    begin_again="… Sorry, let me start again. ",
     apology="I'm sorry, I cannot answer right now.",
+    not_heard="Sorry, I did not catch that. Could you say it again?",
+    cannot_hear="Sorry, I cannot hear you at the moment. You can write to me instead.",
 )
 
 _ARABIC = Phrases(
@@ -38,7 +51,11 @@ _ARABIC = Phrases(
     ),
     recovered="عذرًا، انقطعتُ للحظة. تفضل، أكمل.",
     goodbye="مع السلامة!",
+    one_moment="لحظة من فضلك.",
+    begin_again="… عذرًا، دعني أبدأ من جديد. ",
     apology="عذرًا، لا أستطيع الإجابة الآن.",
+    not_heard="عذرًا، لم أسمعك جيدًا. هل يمكنك أن تعيد ما قلت؟",
+    cannot_hear="عذرًا، لا أستطيع سماعك الآن. يمكنك أن تكتب لي.",
 )
 
 

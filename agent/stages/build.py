@@ -1,19 +1,24 @@
 """The stages of one conversation, as livekit-agents takes them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from livekit.agents import inference, llm, stt, tts
+from livekit.agents import llm, stt, tts
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
+from agent.phrases import phrases
 from agent.settings import AgentSettings
 from agent.stages.backoff import backoff
+from agent.stages.breaker import BreakerOptions, Breakers
 from agent.stages.choice import Chosen, StageNames, choose
 from agent.stages.errors import StageUnavailable
-from agent.stages.providers import Request, find_provider
+from agent.stages.fallback.answers import AnswerChain
+from agent.stages.fallback.chain import Chain, Link, Patience
+from agent.stages.fallback.recognition import RecognitionChain
+from agent.stages.fallback.speech import SpeechChain
+from agent.stages.providers import LOCAL, Request, find_provider
 from agent.stages.voices import resolve_voice
-
-AnyStage: TypeAlias = stt.STT[Any] | llm.LLM[Any] | tts.TTS[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,14 @@ class Stages:
     """None: answers come as text only."""
     conn_options: SessionConnectOptions
     """Timeouts and retries of the settings, for the session."""
-    members: tuple[AnyStage, ...] = ()
-    """All that the three are made of: where one falls back on another, both."""
 
     async def aclose(self) -> None:
-        """Close the connections of all of them."""
-        stages = [stage for stage in (self.stt, self.llm, self.tts) if stage is not None]
-        stages += [member for member in self.members if member not in stages]
-        for stage in stages:
-            await stage.aclose()
+        """Close the connections of all three."""
+        if self.stt is not None:
+            await self.stt.aclose()
+        await self.llm.aclose()
+        if self.tts is not None:
+            await self.tts.aclose()
 
 
 def build_stages(
@@ -45,62 +49,67 @@ def build_stages(
     voice: str | None,
     collection: str,
     names: StageNames | None = None,
+    breakers: Breakers | None = None,
 ) -> Stages:
     """The stages for a conversation in `language` (BCP-47) about `collection`.
 
-    `voice` is the name that the client sent; `names` are the conversation's own providers.
+    `voice` is the name that the client sent; `names` are the conversation's own providers;
+    `breakers` are those of the process, else the conversation learns by itself who is down.
     Vendors' plugins want livekit's `http_context` open around their use. Raises
     `StageUnavailable`.
     """
     choice = choose(settings, names)
     speaks = resolve_voice(voice, language, settings.tts_voice_gender)
     request = Request(settings, language, speaks, collection)
-    recognizers: list[stt.STT[Any]] = _built(choice.recognition, request)
-    answerers: list[llm.LLM[Any]] = _built(choice.answers, request)
-    synthesizers: list[tts.TTS[Any]] = _built(choice.speech, request)
-    if not answerers:
-        raise StageUnavailable(
-            f"nobody answers in {language}", setting="LLM_PROVIDER", stage="answers"
-        )
+    known = breakers or Breakers(BreakerOptions(pause_s=settings.breaker_seconds))
     return Stages(
-        stt=_recognizer(recognizers),
-        llm=_answerer(answerers),
-        tts=_synthesizer(synthesizers),
+        stt=_recognizer(_built(choice.recognition, request, known), settings),
+        llm=_answerer(_built(choice.answers, request, known), request),
+        tts=_synthesizer(_built(choice.speech, request, known), settings),
         conn_options=SessionConnectOptions(
             stt_conn_options=backoff(settings, settings.asr_timeout_seconds),
             llm_conn_options=backoff(settings, settings.rag_timeout_seconds),
             tts_conn_options=backoff(settings, settings.tts_timeout_seconds),
         ),
-        members=(*recognizers, *answerers, *synthesizers),
     )
 
 
-# FALLBACK: a chain of several becomes one stage here, and nowhere else.
+def _recognizer(links: Sequence[Link[Any]], settings: AgentSettings) -> stt.STT[Any] | None:
+    if not links or _is_local(links):
+        return links[0].stage if links else None
+    stall_s = settings.asr_stall_seconds
+    return RecognitionChain(Chain("recognition", links, Patience(stall_s, stall_s)))
 
 
-def _recognizer(chain: list[stt.STT[Any]]) -> stt.STT[Any] | None:
-    if len(chain) < 2:
-        return chain[0] if chain else None
-    streaming = all(recognizer.capabilities.streaming for recognizer in chain)
-    return stt.FallbackAdapter(chain, vad=None if streaming else inference.VAD(model="silero"))
+def _answerer(links: Sequence[Link[Any]], request: Request) -> llm.LLM[Any]:
+    if not links:
+        raise StageUnavailable(
+            f"nobody answers in {request.language}", setting="LLM_PROVIDER", stage="answers"
+        )
+    if _is_local(links):
+        answerer: llm.LLM[Any] = links[0].stage
+        return answerer
+    settings = request.settings
+    patience = Patience(settings.rag_first_token_seconds, settings.rag_stall_seconds)
+    begin_again = phrases(request.language).begin_again
+    return AnswerChain(Chain("answers", links, patience), begin_again=begin_again)
 
 
-def _answerer(chain: list[llm.LLM[Any]]) -> llm.LLM[Any]:
-    return chain[0] if len(chain) < 2 else llm.FallbackAdapter(chain)
+def _synthesizer(links: Sequence[Link[Any]], settings: AgentSettings) -> tts.TTS[Any] | None:
+    if not links or _is_local(links):
+        return links[0].stage if links else None
+    stall_s = settings.tts_stall_seconds
+    return SpeechChain(Chain("speech", links, Patience(stall_s, stall_s)))
 
 
-def _synthesizer(chain: list[tts.TTS[Any]]) -> tts.TTS[Any] | None:
-    if len(chain) < 2:
-        return chain[0] if chain else None
-    return tts.FallbackAdapter(chain)
+def _is_local(links: Sequence[Link[Any]]) -> bool:
+    """Whether it is the local stage alone, which has nobody to fall back on and no need of it."""
+    return [link.provider for link in links] == [LOCAL.name]
 
 
-# FALLBACK: the end.
-
-
-def _built(chosen: Chosen, request: Request) -> list[Any]:
+def _built(chosen: Chosen, request: Request, breakers: Breakers) -> list[Link[Any]]:
     """The stages of a chain, in its order, without those that do not know the language."""
-    stages = []
+    links = []
     for member in chosen.chain:
         provider = find_provider(member.provider)
         offer = None if provider is None else provider.offer(chosen.stage)
@@ -109,8 +118,9 @@ def _built(chosen: Chosen, request: Request) -> list[Any]:
             raise StageUnavailable(message, setting="", stage=chosen.stage)
         stage = offer.build(request) if offer.knows(request.language) else None
         if stage is not None:
-            stages.append(stage)
-    return stages
+            breaker = breakers.of(chosen.stage, member.provider)
+            links.append(Link(member.provider, stage, breaker))
+    return links
 
 
 def preload(settings: AgentSettings) -> None:

@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket
 from agent.assistants.files import Assistants
 from agent.cancellation import cancel
 from agent.job import Job, Turn
+from agent.stages.breaker import BreakerOptions, Breakers
 from orchestrator.errors import (
     CapacityFull,
     Forbidden,
@@ -103,6 +104,7 @@ class Gateway:
         self._prepared: asyncio.Task[ModuleType] | None = None
         self._silences: dict[tuple[OutputFormat, int], bytes] = {}
         self._executor = InlineExecutor()
+        self._breakers = Breakers(BreakerOptions(pause_s=settings.breaker_seconds))
         self._process = f"{socket.gethostname()}-{os.getpid()}"
         self._kept_turns = settings.history_turns
 
@@ -198,6 +200,7 @@ class Gateway:
             connection.tell,
             turn_ended,
             detector_executor=self._executor,
+            prepare=talks.preparing(self._breakers),
         )
         try:
             await connection.serve(talk, resumed=tenancy.resumed)

@@ -30,6 +30,7 @@ from agent.job import AgentState, Job, Source, Turn
 from agent.knowledge.errors import KnowledgeError, UnknownCollection
 from agent.knowledge.hybrid import open_knowledge
 from agent.knowledge.speculation import Retriever
+from agent.stages.breaker import Breakers
 from agent.stages.build import Stages
 from agent.stages.errors import StageUnavailable
 from orchestrator.gateway.audio import OutputFormat, make_encoder
@@ -104,7 +105,7 @@ class Talk:
         detector_executor: Executor,
         prepare: Prepare | None = None,
     ) -> None:
-        """`prepare`: else as the settings say."""
+        """`prepare`: else as the settings say, by breakers of its own."""
         self._job = job
         self._settings = settings
         self._door = door
@@ -112,14 +113,14 @@ class Talk:
         self._tell = tell
         self._turn_ended = turn_ended
         self._detector_executor = detector_executor
-        self._prepare = prepare or _prepare
+        self._prepare = prepare or preparing(None)
         self._conversation: Conversation | None = None
         self._voice: ClientVoice | None = None
         self._typed_early: str | None = None
         self._turn_is_open = False
         self._is_deaf = False
         self._hears = True
-        self._model = ""
+        self._stages: Stages | None = None
         self._commit_timeout_s = settings.asr_timeout_seconds
         self._answer: Answer | None = None
         self._answer_is_due = False
@@ -230,13 +231,14 @@ class Talk:
             self._tell(Failed(code, detail, fatal=True))
             return
         self._hears = stages.stt is not None
-        self._model = stages.llm.model
+        self._stages = stages
         if stages.stt is not None and not stages.stt.capabilities.manual_flush:
             self._commit_timeout_s = min(COMMIT_TIMEOUT_S, self._commit_timeout_s)
         manner = Manner(
             manual_turns=self._door.manual_turns,
             new_narration=self._narrate,
             stage_failed=self._stage_failed,
+            announces=settings.enable_sentence_streaming,
             resumes=False,
             detector_executor=self._detector_executor,
         )
@@ -345,7 +347,9 @@ class Talk:
         return answer
 
     def _sentence(self, index: int, text: str) -> Sentence:
-        return Sentence(index, text, self._sources, self._model)
+        # asked each time, as another one may have taken over
+        model = "" if self._stages is None else self._stages.llm.model
+        return Sentence(index, text, self._sources, model)
 
     def _on_speech(self, event: SpeechCreatedEvent) -> None:
         self._last_speech = event.speech_handle
@@ -393,9 +397,14 @@ class Talk:
             self._tell(Failed(code, detail, fatal=True))
 
 
-def _prepare(job: Job, settings: Settings) -> tuple[Stages, Retriever]:
-    stages = stages_for(job, settings)
-    return stages, _open_knowledge(job.knowledge_base, settings)
+def preparing(breakers: Breakers | None) -> Prepare:
+    """What a conversation works with, as the settings say; `breakers` are the process's."""
+
+    def prepare(job: Job, settings: Settings) -> tuple[Stages, Retriever]:
+        stages = stages_for(job, settings, breakers)
+        return stages, _open_knowledge(job.knowledge_base, settings)
+
+    return prepare
 
 
 def _open_knowledge(name: str, settings: Settings) -> Retriever:

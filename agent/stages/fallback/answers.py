@@ -13,8 +13,19 @@ from livekit.agents.types import (
 )
 
 from agent.stages.fallback.chain import Chain, Link, in_time
+from agent.stages.local.answerer import ExtractiveAnswerer
 
 _LLM = llm.LLM[Any]
+
+
+def writer_of(answerer: _LLM) -> _LLM | None:
+    """The language model that writes other texts than answers; None: there is none.
+
+    It is asked without the rest of its chain, as nobody waits for such a text.
+    """
+    links = answerer.chain.links if isinstance(answerer, AnswerChain) else ()
+    models = [link.stage for link in links] or [answerer]
+    return next((model for model in models if not isinstance(model, ExtractiveAnswerer)), None)
 
 
 class AnswerChain(llm.LLM[Never]):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,7 +51,7 @@ class RecognitionChain(stt.STT[Literal["late"]]):
     """
 
     def __init__(self, chain: Chain[_STT]) -> None:
-        links = [replace(link, stage=_streaming(link.stage)) for link in chain.links]
+        links = chain.links
         super().__init__(
             capabilities=stt.STTCapabilities(
                 streaming=True,
@@ -60,9 +60,8 @@ class RecognitionChain(stt.STT[Literal["late"]]):
                 chat_context=any(x.stage.capabilities.chat_context for x in links),
             )
         )
-        self.chain = Chain(chain.name, links, chain.patience)
-        self._built = [link.stage for link in chain.links]
-        for link in self.chain.links:
+        self.chain = chain
+        for link in links:
             link.stage.on("metrics_collected", self._forward_metrics)
 
     @property
@@ -105,8 +104,6 @@ class RecognitionChain(stt.STT[Literal["late"]]):
         for link in self.chain.links:
             link.stage.off("metrics_collected", self._forward_metrics)
             await link.stage.aclose()
-        for stage in self._built:
-            await stage.aclose()
 
     def _update_session_keyterms(self, keyterms: list[str]) -> None:
         for link in self.chain.links:
@@ -122,10 +119,21 @@ class RecognitionChain(stt.STT[Literal["late"]]):
         self.emit("metrics_collected", *args)
 
 
-def _streaming(stage: _STT) -> _STT:
-    if stage.capabilities.streaming:
-        return stage
-    return stt.StreamAdapter(stt=stage, vad=inference.VAD(model="silero"))
+@contextlib.asynccontextmanager
+async def _listening(
+    recognizer: _STT, language: NotGivenOr[str], options: APIConnectOptions
+) -> AsyncIterator[stt.RecognizeStream]:
+    """A stream of the recogniser's, also of one that takes whole utterances only."""
+    adapter = None
+    if not recognizer.capabilities.streaming:
+        adapter = stt.StreamAdapter(stt=recognizer, vad=inference.VAD(model="silero"))
+    try:
+        listener = adapter or recognizer
+        async with listener.stream(language=language, conn_options=options) as stream:
+            yield stream
+    finally:
+        if adapter is not None:
+            await adapter.aclose()
 
 
 class _Hearing(stt.RecognizeStream):
@@ -214,7 +222,7 @@ class _Hearing(stt.RecognizeStream):
         self._has_heard = False
         kept = self._utterance.pcm
         once = replace(self._conn_options, max_retry=0)
-        async with link.stage.stream(language=self._language, conn_options=once) as stream:
+        async with _listening(link.stage, self._language, once) as stream:
             ago_s = len(kept) / 2 / RATE_HZ
             since_s = time.time() - self._start_time - ago_s
             stream.start_time_offset = max(0.0, self.start_time_offset + since_s)

@@ -33,20 +33,20 @@ class SpeechChain(tts.TTS[Never]):
             sample_rate=chain.links[0].stage.sample_rate,
             num_channels=1,
         )
-        self._chain = chain
+        self.chain = chain
         for link in chain.links:
             link.stage.on("metrics_collected", self._forward_metrics)
 
     @property
     def model(self) -> str:
-        return self._chain.serving.stage.model
+        return self.chain.serving.stage.model
 
     @property
     def provider(self) -> str:
-        return self._chain.serving.stage.provider
+        return self.chain.serving.stage.provider
 
     def prewarm(self) -> None:
-        self._chain.links[0].stage.prewarm()
+        self.chain.links[0].stage.prewarm()
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
@@ -60,7 +60,7 @@ class SpeechChain(tts.TTS[Never]):
 
     async def aclose(self) -> None:
         """Close all providers."""
-        for link in self._chain.links:
+        for link in self.chain.links:
             link.stage.off("metrics_collected", self._forward_metrics)
             await link.stage.aclose()
 
@@ -80,7 +80,7 @@ class SpeechChain(tts.TTS[Never]):
                 return
             frames = _frames(link.stage, rest, replace(options, max_retry=0), self.sample_rate)
             async with aclosing(frames):
-                stall_s = self._chain.patience.stall_s
+                stall_s = self.chain.patience.stall_s
                 async for frame in in_time(frames, deadline=deadline, stall_s=stall_s):
                     push(frame)
                     said_s += frame.duration
@@ -88,7 +88,7 @@ class SpeechChain(tts.TTS[Never]):
         if not any(map(str.isalnum, text)):
             push(_silence(self.sample_rate))
             return _SILENCE_S
-        await self._chain.serve(attempt, options, has_begun=lambda: said_s > 0)
+        await self.chain.serve(attempt, options, has_begun=lambda: said_s > 0)
         return said_s
 
     def _forward_metrics(self, *args: Any) -> None:

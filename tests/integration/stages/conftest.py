@@ -11,6 +11,7 @@ import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -124,6 +125,11 @@ def _running(module: str, socket_path: Path, env: dict[str, str]) -> Iterator[Se
             server.stop()
         if server.process.stderr is not None:
             server.process.stderr.close()
+
+
+def first_of(stage: Any) -> Any:
+    """The first stage of a chain: the vendor's own."""
+    return stage.chain.links[0].stage if hasattr(stage, "chain") else stage
 
 
 def speech(name: str) -> bytes:

@@ -14,7 +14,7 @@ from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError
 
 from agent.settings import AgentSettings
 from agent.stages.build import Stages, build_stages
-from tests.integration.stages.conftest import Serve, frames, speech
+from tests.integration.stages.conftest import Serve, first_of, frames, speech
 
 KEY = "the-key-of-a-test"
 SILENCE = bytes(16_000 * 2)
@@ -89,7 +89,7 @@ class Transcriptions:
 async def hear(stages: Stages, pcm: bytes) -> list[stt.SpeechEvent]:
     """What the recogniser tells, under the detector that an `AgentSession` puts before it."""
     assert stages.stt is not None
-    recognizer = stt.StreamAdapter(stt=stages.stt, vad=inference.VAD(model="silero"))
+    recognizer = stt.StreamAdapter(stt=first_of(stages.stt), vad=inference.VAD(model="silero"))
     options = stages.conn_options.stt_conn_options
     async with asyncio.timeout(30), recognizer.stream(conn_options=options) as stream:
         for frame in frames(pcm):
@@ -230,7 +230,8 @@ async def say(
     assert stages.tts is not None
     pcm, rate_hz = b"", 0
     options = options or stages.conn_options.tts_conn_options
-    async with asyncio.timeout(30), stages.tts.stream(conn_options=options) as stream:
+    voice = first_of(stages.tts)
+    async with asyncio.timeout(30), voice.stream(conn_options=options) as stream:
         for word in text.split(" "):
             stream.push_text(f"{word} ")
         stream.end_input()
@@ -323,7 +324,7 @@ async def test_what_groq_refuses_to_say_surfaces(
     stages = stages_of(machine, await vendor("/openai/v1/audio/speech", speech_.answer), retries=1)
     told: list[tuple[str, bool]] = []
     assert stages.tts is not None
-    stages.tts.on("error", lambda error: told.append((error.type, error.recoverable)))
+    first_of(stages.tts).on("error", lambda error: told.append((error.type, error.recoverable)))
     with pytest.raises(APIStatusError) as caught:
         await say(stages, ANSWER)
     assert caught.value.status_code == status

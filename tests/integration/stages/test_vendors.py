@@ -10,7 +10,7 @@ from livekit.agents import APIConnectOptions, APIStatusError, llm, stt
 
 from agent.settings import AgentSettings
 from agent.stages.build import build_stages
-from tests.integration.stages.conftest import Serve, frames
+from tests.integration.stages.conftest import Serve, first_of, frames
 
 ONCE = APIConnectOptions(max_retry=0, timeout=5)
 KEY = "the-key-of-a-test"
@@ -151,7 +151,7 @@ async def test_a_refused_key_surfaces(machine: AgentSettings, vendor: Serve) -> 
     context = llm.ChatContext.empty()
     context.add_message(role="user", content="Hello")
     with pytest.raises(APIStatusError) as caught:
-        await stages.llm.chat(chat_ctx=context, conn_options=ONCE).collect()
+        await first_of(stages.llm).chat(chat_ctx=context, conn_options=ONCE).collect()
     assert (caught.value.status_code, caught.value.retryable) == (401, False)
     await stages.aclose()
 
@@ -224,6 +224,6 @@ async def test_inworld_refusing_a_text_surfaces(machine: AgentSettings, vendor: 
     )
     assert stages.tts is not None
     with pytest.raises(APIStatusError) as caught:
-        await stages.tts.synthesize("Hello", conn_options=ONCE).collect()
+        await first_of(stages.tts).synthesize("Hello", conn_options=ONCE).collect()
     assert caught.value.status_code == 403
     await stages.aclose()
