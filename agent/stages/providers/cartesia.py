@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _URL = "https://api.cartesia.ai"
 _MODEL = "sonic-3"
+_TIMED = {"de", "en", "es", "fr"}
+"""Languages whose words it tells the times of."""
 VOICES = Catalogue(
     # those that the vendor names for voice agents; they speak every language of the model
     {
@@ -33,6 +35,7 @@ def _synthesizer(request: Request) -> "tts.TTS[Any]":
         model=request.variable("CARTESIA_MODEL", _MODEL),
         language=request.primary_language,
         base_url=request.variable("CARTESIA_BASE_URL", _URL),
+        word_timestamps=request.primary_language in _TIMED,
     )
 
 

@@ -34,6 +34,8 @@ def _synthesizer(request: Request) -> "tts.TTS[Any]":
         voice_id=VOICES.pick(request.voice),
         model=request.variable("ELEVEN_MODEL", _MODEL),
         language=request.primary_language,
+        # nothing to decode before it can be heard
+        encoding="pcm_24000",
         base_url=request.variable("ELEVEN_BASE_URL", _URL),
     )
 
