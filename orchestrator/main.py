@@ -32,7 +32,7 @@ from agent.cancellation import cancel
 from agent.knowledge.library import Library
 from agent.lease import Leases
 from orchestrator.api import assistants as assistants_api
-from orchestrator.api import knowledge, operations, sessions, system, webhook
+from orchestrator.api import knowledge, operations, sessions, stages, system, webhook
 from orchestrator.api.edge import Edge
 from orchestrator.api.errors import add_error_handlers
 from orchestrator.api.services import Services
@@ -102,6 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_error_handlers(app)
     app.include_router(sessions.router)
     app.include_router(assistants_api.router)
+    app.include_router(stages.router)
     app.include_router(knowledge.router)
     app.include_router(webhook.router)
     app.include_router(operations.router)

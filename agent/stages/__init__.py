@@ -4,6 +4,7 @@
     providers/     the table of providers; a new one is a new file there
     build.py       the stages themselves, as livekit-agents takes them
     voices.py      names of voices, as clients send them, for every provider
+    survey.py      what there is for each stage and what is missing, and who speaks which voice
     bounded_sentences.py, openai_recognizer.py, anthropic_answerer.py
                    what providers' plugins leave to us
     local/         the stages that need no key and no network

@@ -6,8 +6,8 @@ that leaves nobody, recognition and speech are done without, and the choice says
 it. A list such as `assemblyai,local` is the chain itself, and whoever is missing there is an error.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -98,6 +98,7 @@ class StageChoice:
     recognition: Chosen
     answers: Chosen
     speech: Chosen
+    settings: AgentSettings = field(repr=False)
 
     @property
     def stages(self) -> tuple[Chosen, Chosen, Chosen]:
@@ -114,7 +115,7 @@ class StageChoice:
         return any(
             provider is not NONE
             and provider.recognition is not None
-            and provider.recognition.knows(language)
+            and provider.recognition.knows_here(language, self.settings)
             for member in self.recognition.chain
             if (provider := find_provider(member.provider)) is not None
         )
@@ -135,17 +136,22 @@ def choose(
     """
     own = names or StageNames()
     present = installed or is_installed
-
-    def chosen(stage: Stage, name: str | None, setting: str) -> Chosen:
-        source = SETTINGS[stage] if name is None else stage
-        asked = setting if name is None else name
-        return _Choosing(stage, source, asked, settings, present).chosen()
-
     return StageChoice(
-        recognition=chosen("recognition", own.recognition, settings.stt_provider),
-        answers=chosen("answers", own.answers, settings.llm_provider),
-        speech=chosen("speech", own.speech, settings.tts_provider),
+        recognition=choose_stage("recognition", settings, present, own.recognition),
+        answers=choose_stage("answers", settings, present, own.answers),
+        speech=choose_stage("speech", settings, present, own.speech),
+        settings=settings,
     )
+
+
+def choose_stage(
+    stage: Stage, settings: AgentSettings, installed: Installed, name: str | None = None
+) -> Chosen:
+    """The providers of one stage, as `choose` finds them: by `name`, or by the settings."""
+    setting = SETTINGS[stage]
+    if name is None:
+        return _Choosing(stage, setting, settings.variable(setting), settings, installed).chosen()
+    return _Choosing(stage, stage, name, settings, installed).chosen()
 
 
 SETTINGS: dict[Stage, str] = {
@@ -160,16 +166,26 @@ _WITHOUT: dict[Stage, str] = {
 }
 
 
+def all_that_is_missing(
+    offer: Offer[Any], settings: AgentSettings, installed: Installed
+) -> Iterator[Missing]:
+    """What the offer lacks here: keys, its library, models; nothing: it is ready."""
+    needed = True
+    for group in offer.needs:
+        if not any(map(settings.variable, group)):
+            needed = False
+            yield Missing(f"{group[0]} is not set", f"set {' or '.join(group)}", group[0])
+    if offer.module and not installed(offer.module):
+        yield Missing(f"{_library(offer.module)} is not installed", _how_to_install(offer))
+    elif needed and (lacking := offer.lacks(settings)) is not None:
+        yield lacking
+
+
 def what_is_missing(
     offer: Offer[Any], settings: AgentSettings, installed: Installed
 ) -> Missing | None:
     """The first thing that the offer lacks here; None: it is ready."""
-    for group in offer.needs:
-        if not any(map(settings.variable, group)):
-            return Missing(f"{group[0]} is not set", f"set {' or '.join(group)}", group[0])
-    if offer.module and not installed(offer.module):
-        return Missing(f"{_library(offer.module)} is not installed", _how_to_install(offer))
-    return offer.lacks(settings)
+    return next(all_that_is_missing(offer, settings, installed), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +304,7 @@ def _library(module: str) -> str:
 
 def _how_to_install(offer: Offer[Any]) -> str:
     if offer.extra:
-        return f"pip install '.[{offer.extra}]'"
+        return f"pip install -e '.[{offer.extra}]'"
     if offer.module.startswith("livekit.plugins."):
         return f"pip install {_library(offer.module)}"
     return "not every Python and platform has a wheel of it"

@@ -61,6 +61,9 @@ class Missing:
         return f"{self.what}; {self.remedy}"
 
 
+HOW_TO_GET_MODELS = "`make models` tells how to get one"
+
+
 def nothing(_: AgentSettings) -> Missing | None:
     """Nothing else is missing."""
     return None
@@ -90,10 +93,19 @@ class Offer(Generic[S_co]):
     """Primary language subtags that it knows; empty: more than we would list."""
     lacks: Callable[[AgentSettings], Missing | None] = nothing
     """What else is not there, such as a model's files; None: nothing."""
+    languages_here: Callable[[AgentSettings], frozenset[str]] | None = None
+    """The same as `languages`, where settings or files say which; empty: none."""
 
     def knows(self, language: str) -> bool:
         """Whether it serves conversations in that language (BCP-47)."""
         return not self.languages or primary_language(language) in self.languages
+
+    def knows_here(self, language: str, settings: AgentSettings) -> bool:
+        """The same, with what is on this machine."""
+        here = self.languages_here
+        return self.knows(language) and (
+            here is None or primary_language(language) in here(settings)
+        )
 
 
 @dataclass(frozen=True, slots=True)
