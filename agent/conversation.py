@@ -6,11 +6,12 @@ Turn-taking, interruption and end-of-turn detection are livekit-agents' business
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -32,7 +33,7 @@ from livekit.agents.voice.room_io import RoomOptions
 from livekit.agents.voice.turn import TurnDetectionMode, TurnHandlingOptions
 
 from agent.assistant import Assistant, Filler, NewNarration
-from agent.assistants.description import AS_SET, StageProviders
+from agent.assistants.description import AS_SET, McpServer, StageProviders
 from agent.assistants.files import read_assistants
 from agent.job import AgentState, Job, Role, Source, Turn
 from agent.knowledge.speculation import Retriever, Speculation
@@ -46,6 +47,8 @@ from agent.stages.choice import StageNames
 from agent.stages.errors import StageUnavailable
 from agent.stages.fallback.answers import writer_of
 from agent.stages.fallback.recognition import LATE, RecognitionChain
+from agent.tools.hand_over import AskForPerson
+from agent.tools.toolbox import Toolbox
 
 MAX_TYPED_CHARACTERS = 4000
 MAX_FAILED_ANSWERS = 3
@@ -109,6 +112,8 @@ class Manner:
     """An answer that noise interrupted is taken up again; its audio must be able to pause."""
     detector_executor: Executor | None = None
     """Where the voice detector runs; else in a thread of this conversation's own."""
+    ask_for_person: AskForPerson | None = None
+    """Is told why a person is asked for; None: none can come."""
 
 
 IN_A_ROOM = Manner()
@@ -136,6 +141,8 @@ def preload(settings: AgentSettings) -> None:
     """
     build.preload(settings)
     for described in read_assistants(settings.assistants_dir).by_name.values():
+        if any(isinstance(tool, McpServer) for tool in described.tools):
+            importlib.import_module("agent.tools.mcp")
         if described.stages == AS_SET:
             continue
         with contextlib.suppress(StageUnavailable):  # told of where assistants are chosen
@@ -179,15 +186,25 @@ class Conversation:
         self._is_deaf = False
         """Nobody recognises speech, and the user was told."""
         self._no_words: asyncio.TimerHandle | None = None
-        self._memory = Memory(writer_of(stages.llm), turns=settings.history_turns)
+        model = writer_of(stages.llm)
+        self._memory = Memory(model, turns=settings.history_turns)
+        self._toolbox = Toolbox(
+            job.brief.tools,
+            settings.variable,
+            ask_for_person=manner.ask_for_person,
+            calls_tools=model is not None,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
         filler = Filler(self._phrases.one_moment, settings.filler_seconds)
         self._assistant = Assistant(
-            instructions=_instructions(job),
+            instructions=_instructions(job, has_tools=self._toolbox.has_any),
             chat_ctx=_chat_context(job.history),
             retriever=retriever,
             cite=listener.cite,
             memory=self._memory,
             unanswered=self._on_unanswered,
+            overheard=self._on_overheard,
+            tools=self._toolbox.tools,
             new_narration=manner.new_narration,
             filler=filler if manner.announces else None,
         )
@@ -221,6 +238,8 @@ class Conversation:
                 session_host=False,
                 record=False,
             )
+        if self._toolbox.connects:
+            self._own(self._connect_tools())
 
     def open(self) -> None:
         """Greet the user, who is there now; one who was cut off is told so instead."""
@@ -236,8 +255,25 @@ class Conversation:
         text = text.strip()[:MAX_TYPED_CHARACTERS]
         if not text or self._closing:
             return
+        if self._assistant.keeps_quiet:
+            self._own(self._assistant.overhear(llm.ChatMessage(role="user", content=[text])))
+            return
         self.session.interrupt()
         self.session.generate_reply(user_input=text)
+
+    def keep_quiet(self, line: str = "") -> None:
+        """Leave the user to somebody else from now on, after this line."""
+        self._assistant.keeps_quiet = True
+        if line:
+            self.session.say(line)
+        else:
+            self.cut_off()
+
+    def go_on(self, line: str) -> None:
+        """Talk with the user again, beginning with this line."""
+        self._assistant.keeps_quiet = False
+        if not self._closing:
+            self.session.say(line)
 
     async def commit(self, *, timeout_s: float) -> str | None:
         """The user's turn is over, all of its audio is in: what was said; empty: nothing.
@@ -295,8 +331,11 @@ class Conversation:
         """End the session and its stages."""
         self._closing = True
         self._forget_words()
+        for task in self._tasks:
+            task.cancel()
         await self._memory.aclose()
         await self.session.aclose()
+        await self._toolbox.aclose()
         await self._assistant.speculation.aclose()
 
     @property
@@ -332,8 +371,14 @@ class Conversation:
                 self._failures = 0
             sources = self._assistant.sources_of(self._question_id)
             self._memory.follow(self._assistant.chat_ctx)
-        if not text:
-            return
+        if text:
+            self._keep(message, text, sources)
+
+    def _on_overheard(self, message: llm.ChatMessage) -> None:
+        self._finished_words = ""
+        self._keep(message, (message.text_content or "").strip(), ())
+
+    def _keep(self, message: llm.ChatMessage, text: str, sources: tuple[Source, ...]) -> None:
         turn = Turn(
             role=Role(message.role),
             text=text,
@@ -343,6 +388,20 @@ class Conversation:
         )
         self._heard.append(turn)
         self._listener.turn_ended(turn)
+
+    async def _connect_tools(self) -> None:
+        """Have the tools of servers too. Nobody waits for it: the conversation has begun."""
+        await self._assistant.update_tools([*await self._toolbox.connect()])
+
+    def _own(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("conversation broke", exc_info=error)
 
     def _on_words(self, event: UserInputTranscribedEvent) -> None:
         self._is_deaf = False
@@ -453,10 +512,12 @@ def _detector(manner: Manner) -> inference.VAD:
     return inference.VAD(model="silero", executor=manner.detector_executor)
 
 
-def _instructions(job: Job) -> str:
+def _instructions(job: Job, *, has_tools: bool) -> str:
     said = phrases(job.language)
     role = job.brief.instructions.strip()
     instructions = f"{role}\n\n{said.manner}" if role else f"{said.role} {said.manner}"
+    if has_tools:
+        instructions = f"{instructions} {said.tools}"
     if not job.metadata:
         return instructions
     told = json.dumps(dict(job.metadata), ensure_ascii=False)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from agent.assistants.description import AS_SET, StageProviders, Tool
+from agent.assistants.description import AS_SET, HandOver, StageProviders, Tool
 
 REPORTS_STREAM = "majlis:reports"
 """Redis stream of reports; each entry has the one field `report`, a JSON document."""
@@ -79,6 +79,32 @@ class Turn:
     sources: tuple[Source, ...] = ()
 
 
+class HandoverState(StrEnum):
+    """How far a conversation is handed over to a person."""
+
+    WAITING = "waiting"
+    """A person was asked for; the assistant keeps quiet meanwhile."""
+    TAKEN = "taken"
+    """A person is in the room, and the assistant keeps quiet."""
+    MISSED = "missed"
+    """Nobody came in time, and the assistant goes on."""
+    ENDED = "ended"
+    """The person has left, and the assistant goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A person was asked for. Times are Unix seconds."""
+
+    state: HandoverState
+    reason: str
+    summary: str
+    """Of the conversation so far, for that person."""
+    asked_at: float
+    changed_at: float
+    """When it came into its state."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brief:
     """What the assistant of a session is told and may do, beside what the session says itself.
@@ -92,6 +118,11 @@ class Brief:
     """Who it is, for a language model; empty: our own words."""
     stages: StageProviders = AS_SET
     tools: tuple[Tool, ...] = ()
+
+    @property
+    def hand_over(self) -> HandOver | None:
+        """How it asks for a person, where it may."""
+        return next((tool for tool in self.tools if isinstance(tool, HandOver)), None)
 
 
 NO_BRIEF = Brief()
@@ -122,6 +153,8 @@ class Job:
     deployment: str = ""
     """Whose the room is, where several deployments share a room server."""
     brief: Brief = NO_BRIEF
+    handover: Handover | None = None
+    """How it stands, when this agent takes over from another."""
 
     @property
     def agent_identity(self) -> str:
@@ -189,6 +222,17 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class HandoverChanged:
+    """A person was asked for, came, did not come, or left."""
+
+    session_id: str
+    fence: int
+    at: float
+    handover: Handover
+    kind: Literal["handover_changed"] = "handover_changed"
+
+
+@dataclass(frozen=True, slots=True)
 class AgentEnded:
     """The agent has ended the conversation on purpose and is about to exit."""
 
@@ -215,7 +259,14 @@ class AgentExited:
 
 
 Report = Annotated[
-    AgentJoined | UserJoined | UserLeft | StateChanged | TurnEnded | AgentEnded | AgentExited,
+    AgentJoined
+    | UserJoined
+    | UserLeft
+    | StateChanged
+    | TurnEnded
+    | HandoverChanged
+    | AgentEnded
+    | AgentExited,
     Field(discriminator="kind"),
 ]
 

@@ -11,6 +11,7 @@ SUMMARY_TIMEOUT_S = 30.0
 MAX_SUMMARY_CHARACTERS = 2_000
 _ONCE = APIConnectOptions(max_retry=0, timeout=SUMMARY_TIMEOUT_S)
 """The next turn tries again."""
+_TOOLS_USED = frozenset({"function_call", "function_call_output"})
 _FEWEST = 4
 """Messages that are worth a summary."""
 
@@ -51,7 +52,12 @@ class Memory:
         hidden = {message.id for message in said[: -self._turns - 1]}
         copy = chat_ctx.copy()
         first_said = next((i for i, item in enumerate(copy.items) if item.id in hidden), None)
-        copy.items[:] = [item for item in copy.items if item.id not in hidden]
+        last_hidden = max((i for i, item in enumerate(copy.items) if item.id in hidden), default=0)
+        copy.items[:] = [
+            item
+            for i, item in enumerate(copy.items)
+            if item.id not in hidden and not (i < last_hidden and item.type in _TOOLS_USED)
+        ]
         if self._summary and first_said is not None:
             note = llm.ChatMessage(role="system", content=[_REMEMBERED + self._summary])
             copy.items.insert(first_said, note)

@@ -14,7 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from livekit import api, rtc
 from livekit.agents import NOT_GIVEN, AgentSession
@@ -28,12 +28,16 @@ from livekit.agents.voice.room_io import (
 from redis.asyncio import Redis
 
 from agent.assistant import NoDocuments
-from agent.conversation import Conversation, Entry, stages_for
+from agent.conversation import Conversation, Entry, Manner, stages_for
+from agent.handover import PersonWatch
 from agent.job import (
     AgentEnded,
     AgentJoined,
     AgentState,
     EndReason,
+    Handover,
+    HandoverChanged,
+    HandoverState,
     Job,
     Source,
     StateChanged,
@@ -61,6 +65,17 @@ SPEECH_ATTRIBUTE = "majlis.speech"
 VOICE_ATTRIBUTE = "majlis.voice"
 """`off` where nobody here speaks, so that answers come as text only."""
 
+HANDOVER_TOPIC = "majlis.handover"
+"""Text streams that tell how asking for a person stands, and a person what it is about."""
+HANDOVER_ATTRIBUTE = "majlis.handover"
+"""A `HandoverState`, from the first time that a person is asked for."""
+_PEOPLE = frozenset(
+    {
+        rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+        rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
+    }
+)
+
 CONNECT_TIMEOUT_S = 5.0
 CONNECT_ATTEMPTS = 4
 CONNECT_RETRY_S = 0.5
@@ -69,12 +84,13 @@ HUSH_TIMEOUT_S = 0.4
 LEAVE_TIMEOUT_S = 0.3
 FLUSH_TIMEOUT_S = 1.0
 _MICROPHONE = AudioInputOptions(
-    sample_rate=16_000,
+    # WebRTC's way from here to 16 kHz takes 4 dB and more from consonants; the stages' do not
+    sample_rate=48_000,
     frame_size_ms=20,
     # browsers do it already, and doing it twice costs recognition words
     auto_gain_control=False,
 )
-"""How the user is heard: at the rate that recognisers and detectors work with."""
+"""How the user is heard: as the room carries it."""
 
 _log = logging.getLogger(__name__)
 
@@ -122,6 +138,8 @@ class RoomAgent:
             time.monotonic(),
             expected_back=bool(job.history),
         )
+        self._handover = job.handover
+        self._person = PersonWatch(job.handover.state if job.handover else None)
         self._changed = asyncio.Event()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._opened = False
@@ -172,6 +190,7 @@ class RoomAgent:
         self._conversation = conversation
         if lacks := self._lacks():
             await self._show(lacks)
+        self._take_up_handover(conversation)
         self._greet()
         await self._keep_time()
 
@@ -199,7 +218,8 @@ class RoomAgent:
         stages = stages_for(job, settings)
         self._hears = stages.stt is not None
         self._speaks = stages.tts is not None
-        return Conversation(job, settings, stages, self._open_knowledge(), self)
+        manner = Manner(ask_for_person=self._ask_for_person)
+        return Conversation(job, settings, stages, self._open_knowledge(), self, manner)
 
     def _open_knowledge(self) -> Retriever:
         name = self._job.knowledge_base
@@ -226,7 +246,8 @@ class RoomAgent:
     def _greet(self) -> None:
         if self._conversation is not None and self._presence.user_is_here and not self._opened:
             self._opened = True
-            self._conversation.open()
+            if not self._person.keeps_quiet:
+                self._conversation.open()
 
     # what happens in the room
 
@@ -238,6 +259,8 @@ class RoomAgent:
 
     def _on_participant(self, participant: rtc.RemoteParticipant) -> None:
         job = self._job
+        if self._is_person(participant):
+            self._on_person(participant.identity)
         if participant.identity != job.user_identity or self._presence.user_is_here:
             return
         self._presence.user_joined(time.monotonic())
@@ -246,6 +269,8 @@ class RoomAgent:
         self._greet()
 
     def _on_participant_gone(self, participant: rtc.RemoteParticipant) -> None:
+        if self._is_person(participant) and self._person.left(participant.identity):
+            self._on_handover(phrases(self._job.language).person_left)
         if participant.identity != self._job.user_identity:
             return
         job = self._job
@@ -291,18 +316,83 @@ class RoomAgent:
             Ending(EndReason.AGENT_FAILED, error, last_words=phrases(self._job.language).apology)
         )
 
+    # handing over to a person
+
+    def _is_person(self, participant: rtc.RemoteParticipant) -> bool:
+        """Whether it is somebody else than the user and ourselves, and no program."""
+        ours = (self._job.user_identity, self._job.agent_identity)
+        return participant.identity not in ours and participant.kind in _PEOPLE
+
+    def _ask_for_person(self, reason: str, summary: str) -> None:
+        """The assistant asks for one, with its tool."""
+        now = time.time()
+        self._person.ask(time.monotonic(), self._person_wait_s)
+        self._handover = Handover(HandoverState.WAITING, reason, summary, now, now)
+        self._on_handover(phrases(self._job.language).handing_over)
+
+    @property
+    def _person_wait_s(self) -> float:
+        tool = self._job.brief.hand_over
+        return 0.0 if tool is None else tool.wait_s
+
+    def _take_up_handover(self, conversation: Conversation) -> None:
+        """The agent before us may have asked for a person, who may be there."""
+        if self._person.keeps_quiet:
+            self._person.ask(time.monotonic(), self._person_wait_s)
+            conversation.keep_quiet()
+            self._on_handover()
+
+    def _on_person(self, identity: str) -> None:
+        if self._person.came(identity):
+            self._on_handover()
+        if self._handover is not None and self._person.taken:
+            told = json.dumps(asdict(self._handover), ensure_ascii=False)
+            self._own(self._send(told, HANDOVER_TOPIC, to=[identity]))
+
+    def _on_handover(self, line: str = "") -> None:
+        """It stands otherwise than before: do what follows, and tell everybody."""
+        state, conversation = self._person.state, self._conversation
+        if self._handover is None or state is None:
+            return
+        at = time.time()
+        handover = self._handover = replace(self._handover, state=state, changed_at=at)
+        self._reports.send(HandoverChanged(self._job.session_id, self._job.fence, at, handover))
+        self._own(self._announce(handover))
+        if conversation is not None:
+            if self._person.keeps_quiet:
+                conversation.keep_quiet(line)
+            else:
+                conversation.go_on(line)
+        self._note_activity()
+
+    async def _announce(self, handover: Handover) -> None:
+        """Everybody may know how it stands; what was said is for the person alone."""
+        await self._show({HANDOVER_ATTRIBUTE: handover.state.value})
+        told = {"state": handover.state.value, "changed_at": handover.changed_at}
+        await self._send(json.dumps(told), HANDOVER_TOPIC)
+
     async def cite(self, question_id: str, sources: tuple[Source, ...]) -> None:
         """Send the sources to everyone in the room."""
         message = {"question_id": question_id, "sources": [asdict(source) for source in sources]}
-        text = json.dumps(message, ensure_ascii=False)
+        await self._send(json.dumps(message, ensure_ascii=False), SOURCES_TOPIC)
+
+    async def _send(self, text: str, topic: str, *, to: list[str] | None = None) -> None:
+        """Send to these identities, or to everyone."""
         try:
-            await self._room.local_participant.send_text(text, topic=SOURCES_TOPIC)
-        except Exception as error:  # noqa: BLE001 (livekit raises bare ones; the answer matters more)
-            _log.warning("sources not sent", extra={"error": type(error).__name__})
+            await self._room.local_participant.send_text(
+                text, topic=topic, destination_identities=to
+            )
+        except Exception as error:  # noqa: BLE001 (livekit raises bare ones; the call goes on)
+            fields = {"topic": topic, "error": type(error).__name__}
+            _log.warning("text not sent", extra=fields)
 
     async def _show_again(self) -> None:
         """A room server that was started again knows nothing of us."""
-        await self._show({ATTRIBUTE_AGENT_STATE: self._agent_state.value, **self._lacks()})
+        state = self._person.state
+        handover = {} if state is None else {HANDOVER_ATTRIBUTE: state.value}
+        await self._show(
+            {ATTRIBUTE_AGENT_STATE: self._agent_state.value, **self._lacks(), **handover}
+        )
 
     def _lacks(self) -> dict[str, str]:
         """What clients are told that does not work here, as attributes."""
@@ -316,7 +406,8 @@ class RoomAgent:
             _log.warning("attributes not set", extra={"error": type(error).__name__})
 
     def _note_activity(self) -> None:
-        if self._user_speaks or self._agent_state in (AgentState.THINKING, AgentState.SPEAKING):
+        talks = self._agent_state in (AgentState.THINKING, AgentState.SPEAKING)
+        if self._user_speaks or talks or self._person.keeps_quiet:
             self._presence.busy()
         else:
             self._presence.quiet(time.monotonic())
@@ -326,12 +417,12 @@ class RoomAgent:
         """End the session when nobody is there any more."""
         while True:
             self._changed.clear()
+            if self._person.passed(time.monotonic()):
+                self._on_handover(phrases(self._job.language).nobody_came)
             deadline = self._presence.deadline
-            if deadline is None:
-                await self._changed.wait()
-                continue
-            wait_s = deadline.at - time.monotonic()
-            if wait_s <= 0:
+            times = [deadline.at if deadline else None, self._person.deadline]
+            wait_s = min((at - time.monotonic() for at in times if at is not None), default=None)
+            if deadline is not None and deadline.at <= time.monotonic():
                 idle = deadline.reason is EndReason.IDLE
                 last_words = phrases(self._job.language).goodbye if idle else ""
                 self._end(Ending(deadline.reason, last_words=last_words))

@@ -41,6 +41,7 @@ from orchestrator.deployment import Deployment
 from orchestrator.dispatch import Dispatch, make_celery
 from orchestrator.documents import Documents
 from orchestrator.gateway.routes import add_doors, open_doors
+from orchestrator.handovers import Handovers
 from orchestrator.hosts import Hosts
 from orchestrator.indexers import Indexers
 from orchestrator.monitoring.logs import hide_queries
@@ -170,6 +171,7 @@ async def _services(
             deployment=Deployment(redis),
             books=books,
             operations=Operations(hosts, leases, dispatch),
+            handovers=Handovers(store, settings),
             probes=probes,
             metrics=metrics,
             start_limit=limit("starts", settings.session_starts_per_minute),

@@ -1,18 +1,25 @@
-"""What operators do: look at the machines, take one out of service, and put it back."""
+"""What operators do: look at the machines, take one out of service, and put it back; see where a
+person is asked for, and come."""
 
 from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from orchestrator.api.schemas import ErrorAnswer, iso
+from agent.job import HandoverState
+from orchestrator import handovers
+from orchestrator.api.schemas import ErrorAnswer, Name, iso
 from orchestrator.api.services import Provided
-from orchestrator.errors import Forbidden
+from orchestrator.errors import Forbidden, SessionNotFound
 from orchestrator.operations import AgentView, HostView
 from orchestrator.security.api_keys import check_api_key
+from orchestrator.sessions.session import is_session_id
 
 MAX_NAME_CHARS = 255
+MAX_WAIT_S = 25
+"""Of a request for news: shorter than what proxies allow."""
+DEFAULT_PERSON = "Support"
 
 
 def _operator(request: Request, services: Provided) -> None:
@@ -26,7 +33,7 @@ router = APIRouter(
     prefix="/api/operations",
     tags=["operations"],
     dependencies=[Depends(_operator)],
-    responses={code: {"model": ErrorAnswer} for code in (401, 403, 422, 503)},
+    responses={code: {"model": ErrorAnswer} for code in (401, 403, 404, 409, 422, 503)},
 )
 
 
@@ -106,6 +113,90 @@ class ServiceAnswer(_Model):
     host: str
     agents: int
     message: str
+
+
+class HandoverAnswer(_Model):
+    """A session in which a person was asked for."""
+
+    session_id: str
+    state: HandoverState
+    reason: str
+    summary: str
+    asked_at: str
+    changed_at: str
+    user_name: str
+    language: str
+    assistant: str
+
+    @classmethod
+    def of(cls, request: handovers.Request) -> Self:
+        """As JSON has it."""
+        session, handover = request.session, request.handover
+        return cls(
+            session_id=session.session_id,
+            state=handover.state,
+            reason=handover.reason,
+            summary=handover.summary,
+            asked_at=iso(handover.asked_at),
+            changed_at=iso(handover.changed_at),
+            user_name=session.user_name,
+            language=session.language,
+            assistant=session.brief.assistant,
+        )
+
+
+class HandoversAnswer(_Model):
+    """The live sessions in which a person was asked for, the longest wait first."""
+
+    success: Literal[True] = True
+    cursor: str
+    """To be sent with the next request, so that it waits for what is new."""
+    handovers: list[HandoverAnswer]
+
+
+class JoinRequest(_Model):
+    """Who comes."""
+
+    name: Name | None = None
+
+
+class JoinAnswer(_Model):
+    """What a person needs to join the room."""
+
+    success: Literal[True] = True
+    session_id: str
+    room_name: str
+    server_url: str
+    token: str
+
+
+@router.get("/handovers")
+async def get_handovers(
+    services: Provided,
+    cursor: Annotated[str, Query(max_length=64)] = "",
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0,
+) -> HandoversAnswer:
+    """Where a person is asked for. With `cursor` and `wait` (seconds): once that has changed."""
+    found = await services.handovers.news(cursor, wait_s=wait)
+    return HandoversAnswer(
+        cursor=found.cursor, handovers=[HandoverAnswer.of(each) for each in found.requests]
+    )
+
+
+@router.post("/handovers/{session_id}/join")
+async def join_session(
+    services: Provided, session_id: str, body: Annotated[JoinRequest | None, Body()] = None
+) -> JoinAnswer:
+    """A token for the room. While a person is there the assistant keeps quiet."""
+    if not is_session_id(session_id):
+        raise SessionNotFound
+    name = (body.name if body else None) or DEFAULT_PERSON
+    return JoinAnswer(
+        session_id=session_id,
+        room_name=session_id,
+        server_url=services.settings.livekit_client_url,
+        token=await services.handovers.join(session_id, name),
+    )
 
 
 @router.get("/hosts")

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from agent.assistants.description import Description
-from agent.job import Source, Turn
+from agent.job import Handover, Source, Turn
 from agent.knowledge.library import DocumentState, DocumentStatus
 from agent.settings import BCP47
 from orchestrator.documents import Contents
@@ -146,6 +146,23 @@ class TurnAnswer(_Body):
         )
 
 
+class HandoverStanding(_Body):
+    """How asking for a person stands; why, and what was said, is for operators."""
+
+    state: str
+    asked_at: str
+    changed_at: str
+
+    @classmethod
+    def of(cls, handover: Handover) -> Self:
+        """As JSON has it."""
+        return cls(
+            state=handover.state.value,
+            asked_at=iso(handover.asked_at),
+            changed_at=iso(handover.changed_at),
+        )
+
+
 class SessionAnswer(_Body):
     """The state of a session. Times are ISO 8601 in UTC, null as long as they have not come."""
 
@@ -163,6 +180,7 @@ class SessionAnswer(_Body):
     end_reason: str | None
     error: str | None
     restarts: int
+    handover: HandoverStanding | None
     transcript: list[TurnAnswer]
 
     @classmethod
@@ -183,6 +201,7 @@ class SessionAnswer(_Body):
             end_reason=session.end_reason.value if session.end_reason else None,
             error=session.error or None,
             restarts=session.restarts,
+            handover=HandoverStanding.of(session.handover) if session.handover else None,
             transcript=[TurnAnswer.of(turn) for turn in turns],
         )
 

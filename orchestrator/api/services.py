@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from agent.assistants.files import Assistants
 from orchestrator.deployment import Deployment
 from orchestrator.documents import Documents
+from orchestrator.handovers import Handovers
 from orchestrator.monitoring.health import StageConditions
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes
@@ -30,6 +31,7 @@ class Services:
     deployment: Deployment
     books: Books
     operations: Operations
+    handovers: Handovers
     probes: Probes
     metrics: Metrics
     start_limit: RateLimit

@@ -12,6 +12,7 @@ from agent.job import (
     AgentExited,
     AgentJoined,
     EndReason,
+    HandoverChanged,
     Report,
     StateChanged,
     Turn,
@@ -29,6 +30,7 @@ from orchestrator.sessions.session import (
     Event,
     Failed,
     Finished,
+    HandoverMoved,
     Placed,
     Session,
     SessionStatus,
@@ -121,6 +123,8 @@ def on_report(session: Session, report: Report, policy: Policy) -> Decision:
             return Decision(_if_allowed(session, AgentActed(state)))
         case TurnEnded(turn=turn):
             return Decision(_if_allowed(session, _kept(session, turn, policy)))
+        case HandoverChanged(handover=handover):
+            return Decision(_if_allowed(session, HandoverMoved(handover)))
         case AgentEnded(reason=reason, at=at, error=error):
             return Decision(_if_allowed(session, EndAsked(reason, at, error)))
         case AgentExited(at=at):
@@ -337,4 +341,7 @@ def _kept(session: Session, turn: Turn, policy: Policy) -> TurnsKept:
 
 
 def _closed(session: Session, policy: Policy) -> Session:
-    return session if policy.keep_transcripts else replace(session, turns=())
+    if policy.keep_transcripts:
+        return session
+    handover = session.handover and replace(session.handover, reason="", summary="")
+    return replace(session, turns=(), handover=handover)

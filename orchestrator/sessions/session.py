@@ -20,7 +20,16 @@ from typing import assert_never
 
 from pydantic import JsonValue, TypeAdapter
 
-from agent.job import NO_BRIEF, AgentState, Brief, EndReason, Job, Turn, agent_identity
+from agent.job import (
+    NO_BRIEF,
+    AgentState,
+    Brief,
+    EndReason,
+    Handover,
+    Job,
+    Turn,
+    agent_identity,
+)
 from orchestrator.errors import IllegalTransition
 
 _ID_ALPHABET = string.digits + string.ascii_lowercase
@@ -114,6 +123,13 @@ class TurnsKept:
 
 
 @dataclass(frozen=True, slots=True)
+class HandoverMoved:
+    """Its assistant asked for a person, or it goes on with one, or without."""
+
+    handover: Handover
+
+
+@dataclass(frozen=True, slots=True)
 class EndAsked:
     """It is to end: silence the agent, empty the room."""
 
@@ -148,6 +164,7 @@ Event = (
     | AgentLost
     | AgentActed
     | TurnsKept
+    | HandoverMoved
     | EndAsked
     | Finished
     | Failed
@@ -172,6 +189,7 @@ TRANSITIONS: Mapping[tuple[SessionStatus, type[Event]], SessionStatus] = Mapping
         (_S.READY, AgentLost): _S.QUEUED,
         (_S.READY, AgentActed): _S.READY,
         (_S.READY, TurnsKept): _S.READY,
+        (_S.READY, HandoverMoved): _S.READY,
         (_S.READY, EndAsked): _S.ENDING,
         (_S.READY, Failed): _S.FAILED,
         (_S.ACTIVE, UserWentAway): _S.READY,
@@ -179,6 +197,7 @@ TRANSITIONS: Mapping[tuple[SessionStatus, type[Event]], SessionStatus] = Mapping
         (_S.ACTIVE, AgentLost): _S.QUEUED,
         (_S.ACTIVE, AgentActed): _S.ACTIVE,
         (_S.ACTIVE, TurnsKept): _S.ACTIVE,
+        (_S.ACTIVE, HandoverMoved): _S.ACTIVE,
         (_S.ACTIVE, EndAsked): _S.ENDING,
         (_S.ACTIVE, Failed): _S.FAILED,
         (_S.ENDING, TurnsKept): _S.ENDING,
@@ -207,6 +226,8 @@ class Session:
     deployment: str = ""
     """Whose its room is (`orchestrator.deployment`)."""
     brief: Brief = NO_BRIEF
+    handover: Handover | None = None
+    """None: nobody has asked for a person."""
     status: SessionStatus = SessionStatus.QUEUED
     host: str = ""
     """Of the last agent."""
@@ -270,6 +291,7 @@ class Session:
             attempt=self.restarts,
             deployment=self.deployment,
             brief=self.brief,
+            handover=self.handover,
         )
 
 
@@ -297,6 +319,16 @@ def _with(session: Session, event: Event) -> Session:
             return replace(session, agent_state=state)
         case TurnsKept(turns, count):
             return replace(session, turns=turns, turn_count=count)
+        case HandoverMoved(handover):
+            return replace(session, handover=handover)
+        case EndAsked() | Finished() | Failed():
+            return _towards_end(session, event)
+        case _:
+            assert_never(event)
+
+
+def _towards_end(session: Session, event: EndAsked | Finished | Failed) -> Session:
+    match event:
         case EndAsked(reason, at, error):
             return replace(session, end_reason=reason, ending_at=at, error=error, agent_state=None)
         case Finished(at):

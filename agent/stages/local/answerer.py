@@ -4,6 +4,7 @@ It takes the place of an LLM in the pipeline. The retrieval comes with the chat 
 `agent.knowledge.context` put it there; what cannot be answered from it is said to be so.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +21,14 @@ from livekit.agents.types import (
     NotGivenOr,
 )
 
+from agent.assistants.description import HAND_OVER
 from agent.knowledge.context import retrieval_in
 from agent.knowledge.extract import Extract, extract
 from agent.knowledge.words import Stemmer, is_arabic, is_content, words
+from agent.stages.local.person_requests import asks_for_person
+
+_SUMMARISED = 6
+"""So many of the user's turns tell a person what it was about."""
 
 
 class SmallTalk(Enum):
@@ -142,7 +148,10 @@ class ExtractiveAnswerer(llm.LLM[Never]):
         tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
         extra_kwargs: NotGivenOr[dict[str, Any]] = NOT_GIVEN,
     ) -> llm.LLMStream:
-        """The answer to the last user message, one chunk a sentence. Tools are not called."""
+        """The answer to the last user message, one chunk a sentence.
+
+        Of the tools only the one that asks for a person is called, when the user asks for one.
+        """
         return _AnswerStream(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
     def reply(self, chat_ctx: llm.ChatContext) -> Iterator[str]:
@@ -190,9 +199,29 @@ class _AnswerStream(llm.LLMStream):
 
     async def _run(self) -> None:
         answer_id = utils.shortuuid("extract_")
+        if (call := self._call()) is not None:
+            delta = llm.ChoiceDelta(role="assistant", tool_calls=[call])
+            self._event_ch.send_nowait(llm.ChatChunk(id=answer_id, delta=delta))
+            return
         for sentence in self._answerer.reply(self._chat_ctx):
             delta = llm.ChoiceDelta(role="assistant", content=f"{sentence} ")
             self._event_ch.send_nowait(llm.ChatChunk(id=answer_id, delta=delta))
+
+    def _call(self) -> llm.FunctionToolCall | None:
+        """Asking for a person, where the user does and one can be had."""
+        asked = [m.text_content or "" for m in self._chat_ctx.messages() if m.role == "user"]
+        # a call that has been made is the last item
+        last = self._chat_ctx.items[-1] if self._chat_ctx.items else None
+        if not asked or not isinstance(last, llm.ChatMessage) or not asks_for_person(asked[-1]):
+            return None
+        if all(tool.id != HAND_OVER for tool in self._tools):
+            return None
+        arguments = {"reason": asked[-1], "summary": " / ".join(asked[-_SUMMARISED - 1 : -1])}
+        return llm.FunctionToolCall(
+            name=HAND_OVER,
+            arguments=json.dumps(arguments, ensure_ascii=False),
+            call_id=utils.shortuuid("call_"),
+        )
 
 
 def _last_question(chat_ctx: llm.ChatContext) -> str | None:

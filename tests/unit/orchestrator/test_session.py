@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.job import AgentState, EndReason, Role, Turn
+from agent.job import AgentState, EndReason, Handover, HandoverState, Role, Turn
 from orchestrator.errors import IllegalTransition
 from orchestrator.sessions.session import (
     AgentActed,
@@ -13,6 +13,7 @@ from orchestrator.sessions.session import (
     Event,
     Failed,
     Finished,
+    HandoverMoved,
     Placed,
     SessionStatus,
     TurnsKept,
@@ -26,6 +27,7 @@ from tests.unit.orchestrator.sessions import NOW, SESSION_ID, fresh, session_in
 
 S = SessionStatus
 TURN = Turn(Role.USER, "hello", NOW)
+HANDOVER = Handover(HandoverState.WAITING, "asked for", "about a lamp", NOW, NOW)
 
 # A row an event, a column a status, in the order of SessionStatus; "" is illegal.
 TABLE: list[tuple[Event, str]] = [
@@ -38,6 +40,7 @@ TABLE: list[tuple[Event, str]] = [
     (AgentLost(NOW), "- queued queued queued - - -"),
     (AgentActed(AgentState.THINKING), "- - ready active - - -"),
     (TurnsKept((TURN,), 1), "queued spawning ready active ending - -"),
+    (HandoverMoved(HANDOVER), "- - ready active - - -"),
     (EndAsked(EndReason.REQUESTED, NOW), "ending ending ending ending - - -"),
     (Finished(NOW), "- - - - ended - -"),
     (Failed(EndReason.AGENT_FAILED, NOW), "failed failed failed failed failed - -"),
