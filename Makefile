@@ -7,10 +7,14 @@ BIN := $(VENV)/bin
 
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/test.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: run page test check unit integration acceptance browser test-rooms bench-start bench-spawn bench-gateway faults soak image-check index eval-rag requirements drain resume clean
+.PHONY: run services page test check unit integration acceptance browser test-rooms bench-start bench-spawn bench-gateway faults soak image-check index eval-rag requirements drain resume clean
 
 run: $(VENV)/.run page
 	@exec $(BIN)/python run.py
+
+# The three reference services (docs/services.md) on 8001, 8002 and 8003 of loopback, until Ctrl-C.
+services: $(VENV)/.run
+	@exec $(BIN)/python -m services $(SERVICES)
 
 # Without Node the page is left out, and everything else works.
 page:
