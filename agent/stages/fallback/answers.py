@@ -12,10 +12,14 @@ from livekit.agents.types import (
     NotGivenOr,
 )
 
+from agent.stages.evidence import cites, looked_up
 from agent.stages.fallback.chain import Chain, Link, in_time
 from agent.stages.local.answerer import ExtractiveAnswerer
+from agent.stages.services.answerer import ServiceLLM
 
 _LLM = llm.LLM[Any]
+_SPEAK_FOR_DOCUMENTS = (ExtractiveAnswerer, ServiceLLM)
+"""They answer questions, and write nothing else."""
 
 
 def writer_of(answerer: _LLM) -> _LLM | None:
@@ -25,7 +29,22 @@ def writer_of(answerer: _LLM) -> _LLM | None:
     """
     links = answerer.chain.links if isinstance(answerer, AnswerChain) else ()
     models = [link.stage for link in links] or [answerer]
-    return next((model for model in models if not isinstance(model, ExtractiveAnswerer)), None)
+    return next((model for model in models if not isinstance(model, _SPEAK_FOR_DOCUMENTS)), None)
+
+
+def looks_up_itself(answerer: object) -> bool:
+    """Whether somebody in the chain may answer who looks the documents up itself.
+
+    The passages are then left open (`agent.stages.evidence`), for those in it who do not.
+    """
+    links = answerer.chain.links if isinstance(answerer, AnswerChain) else ()
+    return any(isinstance(link.stage, ServiceLLM) for link in links)
+
+
+def needs_passages(answerer: object) -> bool:
+    """Whether somebody in the chain answers from what is looked up here."""
+    links = answerer.chain.links if isinstance(answerer, AnswerChain) else ()
+    return not links or not all(isinstance(link.stage, ServiceLLM) for link in links)
 
 
 class AnswerChain(llm.LLM[Never]):
@@ -112,9 +131,10 @@ class _Answer(llm.LLMStream):
         answered = False
         once = replace(self._conn_options, max_retry=0)
         stall_s = self._answers.chain.patience.stall_s
+        chat_ctx = await self._informed(link)
         try:
             async with link.stage.chat(
-                chat_ctx=self._chat_ctx, tools=self._tools, conn_options=once, **self._choices
+                chat_ctx=chat_ctx, tools=self._tools, conn_options=once, **self._choices
             ) as stream:
                 chunks = in_time(stream, deadline=deadline, stall_s=stall_s, counts=_is_output)
                 async for chunk in chunks:
@@ -125,6 +145,15 @@ class _Answer(llm.LLMStream):
                 raise
         if not answered:
             raise APIError("the provider gave no answer")
+
+    async def _informed(self, link: Link[_LLM]) -> llm.ChatContext:
+        """The conversation as this provider needs it."""
+        if isinstance(link.stage, ServiceLLM):
+            return self._chat_ctx
+        chat_ctx, sources = await looked_up(self._chat_ctx)
+        if sources is not None:
+            self._event_ch.send_nowait(cites("looked_up", sources))
+        return chat_ctx
 
     def _pass_on(self, chunk: llm.ChatChunk) -> None:
         if chunk.delta is not None:

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from livekit.agents import APIConnectionError, APIConnectOptions, APITimeoutError
 
@@ -13,7 +14,15 @@ from agent.stages.fallback.failure import failure_of
 
 FIRST_RETRY_S = 0.1
 
-_S = TypeVar("_S")
+
+class Stage(Protocol):
+    """What all stages of livekit-agents have."""
+
+    def on(self, event: Any, callback: Any = None) -> Any:
+        """Have the callback called at each event of that name."""
+
+
+_S = TypeVar("_S", bound=Stage)
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -52,6 +61,10 @@ class Chain(Generic[_S]):
         self.patience = patience
         self.serving = self.links[0]
         """The provider that served last."""
+        self._pauses_s: dict[str, float] = {}
+        """What providers asked for in an error that is about to be raised."""
+        for link in links:
+            link.stage.on("error", partial(self._on_error, link.provider))
 
     def is_last(self, link: Link[_S]) -> bool:
         """Whether nobody can take over from it."""
@@ -127,10 +140,11 @@ class Chain(Generic[_S]):
     def note(self, link: Link[_S], error: Exception) -> bool:
         """A provider has failed; returns whether it is worth asking again at once."""
         failure = failure_of(error)
+        pause_s = max(failure.pause_s, self._pauses_s.pop(link.provider, 0.0))
         if failure.of_the_request:
             link.breaker.let_go()
         else:
-            link.breaker.failed(at_once=failure.for_good, pause_s=failure.pause_s)
+            link.breaker.failed(at_once=failure.for_good, pause_s=pause_s)
         _log.warning(
             "provider failed",
             extra={
@@ -141,7 +155,11 @@ class Chain(Generic[_S]):
                 "breaker": link.breaker.state.name.lower(),
             },
         )
-        return failure.retryable
+        return failure.retryable and not pause_s
+
+    def _on_error(self, provider: str, event: Any) -> None:
+        # livekit-agents raises it anew then, and what it was raised for is lost
+        self._pauses_s[provider] = failure_of(event.error).pause_s
 
 
 async def in_time(

@@ -158,7 +158,7 @@ class _Hearing(stt.RecognizeStream):
         self._asked_at = 0.0
         """When the present recogniser was last known to be at it (monotonic)."""
         self._has_heard = False
-        """The present one has understood something since it took over."""
+        """The present one has given a final transcript since it took over."""
         self._changed = asyncio.Event()
         """The utterance is over, has words, or has a final transcript."""
         self._told_late = False
@@ -280,12 +280,13 @@ class _Hearing(stt.RecognizeStream):
             self._event_ch.send_nowait(event)
             if event.type not in _TRANSCRIPTS:
                 continue
-            link.breaker.succeeded()
             final = event.type is stt.SpeechEventType.FINAL_TRANSCRIPT
             self._utterance.words(final=final)
             self._asked_at = time.monotonic()
-            self._has_heard = True
-            self._told_late = False
+            if final:
+                link.breaker.succeeded()
+                self._has_heard = True
+                self._told_late = False
             self._changed.set()
             if final and (preferred := self._admitted_before(link)) is not None:
                 self._preferred = preferred
