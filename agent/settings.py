@@ -111,6 +111,8 @@ class AgentSettings(BaseSettings):
     embedding_api_key: SecretStr | None = None
     embedding_model: str = "text-embedding-3-small"
     embedding_dimensions: Annotated[int, Field(ge=8, le=8192)] | None = None
+    embedding_model_path: Path | None = None
+    """Folder of an ONNX model that runs on this machine, in place of a service."""
     embedding_similarity: Annotated[float, Field(gt=0, lt=1)] = 0.45
 
     # stages: a provider's name, or several in the order of fallback, separated by commas; `auto`
@@ -133,6 +135,14 @@ class AgentSettings(BaseSettings):
     """What the services want to be shown; None: nothing."""
     asr_service_languages: Annotated[tuple[BCP47, ...], NoDecode, BeforeValidator(_split)] = ()
     """Those that the service recognises; empty: whichever it is asked for."""
+    whisper_model_path: Path | None = None
+    """Folder of a CTranslate2 Whisper model."""
+    whisper_compute_type: str = "int8"
+    """As CTranslate2 names it; what a machine cannot do is done in the next best way."""
+    moonshine_model_path: Path | None = None
+    """Folder of Moonshine models, each in a folder named for it (`base-ar`)."""
+    piper_voice_path: Path | None = None
+    """A Piper voice, or a folder of voices."""
     provider_variables: Mapping[str, SecretStr] = Field(default_factory=dict, repr=False)
     """What providers call their keys and options: the variables that no setting is named for."""
     asr_timeout_seconds: Seconds = 30.0
@@ -166,6 +176,13 @@ class AgentSettings(BaseSettings):
     max_agents_per_host: Annotated[int, Field(ge=1, le=10_000)] = 100
     agent_lease_seconds: Seconds = 15.0
     drain_timeout_seconds: Seconds = 600.0
+
+    @field_validator(
+        "whisper_model_path", "moonshine_model_path", "piper_voice_path", "embedding_model_path"
+    )
+    @classmethod
+    def _model_from_project_root(cls, value: Path | None) -> Path | None:
+        return None if value is None else PROJECT_ROOT / value.expanduser()
 
     @field_validator("data_dir", "run_dir", "knowledge_dir", "assistants_dir")
     @classmethod
@@ -225,6 +242,31 @@ class AgentSettings(BaseSettings):
     def synthesizer_socket(self) -> Path:
         """Where the machine's local synthesiser listens."""
         return self.run_dir / "synthesizer.sock"
+
+    @property
+    def whisper_socket(self) -> Path:
+        """Where the machine's faster-whisper listens."""
+        return self.run_dir / "whisper.sock"
+
+    @property
+    def moonshine_socket(self) -> Path:
+        """Where the machine's Moonshine listens."""
+        return self.run_dir / "moonshine.sock"
+
+    @property
+    def piper_socket(self) -> Path:
+        """Where the machine's Piper listens."""
+        return self.run_dir / "piper.sock"
+
+    @property
+    def embedder_socket(self) -> Path:
+        """Where the machine's embedding model listens."""
+        return self.run_dir / "embedder.sock"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where `make models` puts what it fetches."""
+        return self.data_dir / "models"
 
     @property
     def knowledge_index_dir(self) -> Path:

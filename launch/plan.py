@@ -68,6 +68,7 @@ def make_plan(settings: LaunchSettings, embedded: Embedded, stages: StageChoice)
         programs.append(
             _python("synthesizer", "agent.stages.local.synthesizer_server", priority=20)
         )
+    programs += _models(settings, stages)
     programs += [
         _python("api", "orchestrator", priority=30, stop_wait_s=API_STOP_WAIT_S),
         _celery("worker", "worker", "--concurrency", "2", "--without-mingle", "--without-gossip"),
@@ -81,6 +82,16 @@ def make_plan(settings: LaunchSettings, embedded: Embedded, stages: StageChoice)
         ),
     ]
     return Plan(tuple(programs), _taken(settings, embedded, stages), _preparations(stages))
+
+
+def _models(settings: LaunchSettings, stages: StageChoice) -> list[Program]:
+    """A server for each model that the user has downloaded and that is in use."""
+    used = [name for name in ("moonshine", "whisper") if stages.recognition.uses(name)]
+    used += ["piper"] if stages.speech.uses("piper") else []
+    programs = [_python(name, f"agent.stages.local.{name}_server", priority=20) for name in used]
+    if settings.embedding_model_path is not None:
+        programs.append(_python("embedder", "agent.stages.local.embedding_server", priority=20))
+    return programs
 
 
 def _preparations(stages: StageChoice) -> tuple[tuple[str, ...], ...]:

@@ -1,10 +1,12 @@
-"""Vectors of texts, from a service with OpenAI's `POST /embeddings`: OpenAI, Ollama, vLLM, TEI, …
+"""Vectors of texts, from a service with OpenAI's `POST /embeddings`: OpenAI, Ollama, vLLM, TEI, …,
+or from the model of this machine, whose server speaks the same over a unix socket.
 
 Wire format: https://platform.openai.com/docs/api-reference/embeddings/create
 """
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -21,6 +23,9 @@ MAX_CHARACTERS = 6_000
 """Of one text; more than any passage has."""
 QUERY_TIMEOUT_S = 2.0
 """A question does not wait longer; it is then searched for by its words alone."""
+PASSAGE_MODEL = "passage"
+QUERY_MODEL = "query"
+"""What the model of this machine is to embed: some read questions and passages differently."""
 _MAX_WAIT_S = 10.0
 
 
@@ -46,15 +51,29 @@ class OpenAIEmbedder:
         timeout_s: float = 30.0,
         max_retries: int = 3,
         retry_delay_s: float = 1.0,
+        socket_path: Path | None = None,
+        query_model: str | None = None,
     ) -> None:
+        """`socket_path`: where the service listens, in place of the address's host. `query_model`:
+        the name under which questions are embedded, if it is another."""
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         self._url = f"{base_url.rstrip('/')}/embeddings"
         self._model = model
         self._dimensions = dimensions
         self._max_retries = max_retries
         self._retry_delay_s = retry_delay_s
-        self._client = httpx.Client(headers=headers, timeout=timeout_s)
-        self._async_client = httpx.AsyncClient(headers=headers, timeout=QUERY_TIMEOUT_S)
+        self._query_model = query_model or model
+        at = None if socket_path is None else str(socket_path)
+        self._client = httpx.Client(
+            headers=headers,
+            timeout=timeout_s,
+            transport=None if at is None else httpx.HTTPTransport(uds=at),
+        )
+        self._async_client = httpx.AsyncClient(
+            headers=headers,
+            timeout=QUERY_TIMEOUT_S,
+            transport=None if at is None else httpx.AsyncHTTPTransport(uds=at),
+        )
 
     @property
     def name(self) -> str:
@@ -69,7 +88,9 @@ class OpenAIEmbedder:
     async def embed_query(self, text: str) -> Vectors:
         """Tried once. Raises `EmbeddingFailed`."""
         try:
-            answer = await self._async_client.post(self._url, json=self._body([text]))
+            answer = await self._async_client.post(
+                self._url, json=self._body([text], self._query_model)
+            )
         except httpx.HTTPError as error:
             raise EmbeddingFailed(_why(error)) from error
         return _vectors(answer, 1)
@@ -83,7 +104,7 @@ class OpenAIEmbedder:
         for attempt in range(self._max_retries + 1):
             wait_s = min(_MAX_WAIT_S, self._retry_delay_s * 2**attempt)
             try:
-                answer = self._client.post(self._url, json=self._body(texts))
+                answer = self._client.post(self._url, json=self._body(texts, self._model))
             except httpx.HTTPError as error:
                 failure = EmbeddingFailed(_why(error))
                 failure.__cause__ = error
@@ -98,9 +119,9 @@ class OpenAIEmbedder:
                 time.sleep(wait_s)
         raise failure
 
-    def _body(self, texts: Sequence[str]) -> dict[str, object]:
+    def _body(self, texts: Sequence[str], model: str) -> dict[str, object]:
         body: dict[str, object] = {
-            "model": self._model,
+            "model": model,
             "input": [text[:MAX_CHARACTERS] or " " for text in texts],
             "encoding_format": "float",
         }
@@ -109,8 +130,33 @@ class OpenAIEmbedder:
         return body
 
 
+class LocalEmbedder(OpenAIEmbedder):
+    """The model of this machine. Make it after a fork."""
+
+    def __init__(self, socket_path: Path, model_path: Path, *, timeout_s: float) -> None:
+        super().__init__(
+            base_url="http://embedder",
+            model=PASSAGE_MODEL,
+            query_model=QUERY_MODEL,
+            timeout_s=timeout_s,
+            socket_path=socket_path,
+        )
+        self._path = model_path
+
+    @property
+    def name(self) -> str:
+        """The folder's."""
+        return f"local/{self._path.name}"
+
+
 def make_embedder(settings: AgentSettings) -> OpenAIEmbedder | None:
     """The one that the settings name; None where none is set."""
+    if settings.embedding_model_path is not None:
+        return LocalEmbedder(
+            settings.embedder_socket,
+            settings.embedding_model_path,
+            timeout_s=settings.rag_timeout_seconds,
+        )
     if settings.embedding_base_url is None and settings.embedding_api_key is None:
         return None
     return OpenAIEmbedder(

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from setproctitle import setproctitle
 
+from agent.stages.local.errors import CannotStart
 from agent.stages.local.listening import AlreadyRunning, Service, hold_lock, listen, refuse
 
 __all__ = ["AlreadyRunning", "Service", "main", "run"]
@@ -165,6 +166,6 @@ def main(make: Callable[[], Service]) -> NoReturn:
     """Run a service as a program: one line on stderr and status 1 when it cannot start."""
     try:
         run(make())
-    except AlreadyRunning as error:
+    except CannotStart as error:
         sys.exit(str(error))
     sys.exit(0)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.stages.local.errors import CannotStart
 from agent.stages.local.messages import Refused, pack
 
 _BACKLOG = 128
@@ -15,7 +16,7 @@ _BACKLOG = 128
 logger = logging.getLogger(__name__)
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(CannotStart):
     """Another process serves this socket."""
 
 

@@ -20,6 +20,7 @@ from agent.stages.local.wire import Frame, WireError, encode
 
 RECOGNIZER_RATE_HZ = 16_000
 SYNTHESIZER_RATE_HZ = 22_050
+"""Of espeak-ng; Piper's voices have rates of their own."""
 MAX_TEXT_CHARS = 8_000
 """Most that one `Speak` may carry."""
 VOICE_PATTERN = r"^[a-z]{2,3}(-[a-z0-9]{2,8})*(\+[a-z][a-z0-9]{0,11})?$"

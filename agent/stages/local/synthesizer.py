@@ -24,14 +24,16 @@ from agent.stages.local.messages import (
 from agent.stages.local.sentences import SentenceSplitter
 
 _SAMPLE_BYTES = 2
-_SILENCE = bytes(SYNTHESIZER_RATE_HZ // 20 * _SAMPLE_BYTES)
-"""50 ms, in place of a text that has no sound, for livekit-agents takes no audio for an error."""
+_SILENCE_S = 0.05
+"""In place of a text that has no sound, for livekit-agents takes no audio for an error."""
 
 _Server = SpeechServer[Audio | Spoken | Refused]
 
 
 class LocalTTS(tts.TTS[Never]):
-    """espeak-ng, by way of the synthesiser's server: mono, 22,050 Hz, sentence by sentence.
+    """A synthesiser of this machine, by way of its server; espeak-ng if nothing else is said.
+
+    Mono, sentence by sentence.
 
     Args:
         socket_path: where the server listens.
@@ -39,6 +41,9 @@ class LocalTTS(tts.TTS[Never]):
         timeout_s: how long the server may take for a chunk of audio.
         rate_wpm: words a minute, 80..450.
         pitch: 0..100.
+        rate_hz: of the server's audio.
+        model: what is behind the server; None: espeak-ng in that voice.
+        provider: as the settings name it.
     """
 
     def __init__(
@@ -49,12 +54,17 @@ class LocalTTS(tts.TTS[Never]):
         timeout_s: float = 30.0,
         rate_wpm: int = 165,
         pitch: int = 50,
+        rate_hz: int = SYNTHESIZER_RATE_HZ,
+        model: str | None = None,
+        provider: str = "local",
     ) -> None:
         super().__init__(
             capabilities=tts.TTSCapabilities(streaming=True, aligned_transcript=True),
-            sample_rate=SYNTHESIZER_RATE_HZ,
+            sample_rate=rate_hz,
             num_channels=1,
         )
+        self._model = model or f"espeak-ng/{voice}"
+        self._provider = provider
         self._socket_path = socket_path
         self._voice = voice
         self._timeout_s = timeout_s
@@ -63,11 +73,11 @@ class LocalTTS(tts.TTS[Never]):
 
     @property
     def model(self) -> str:
-        return f"espeak-ng/{self._voice}"
+        return self._model
 
     @property
     def provider(self) -> str:
-        return "local"
+        return self._provider
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
@@ -95,9 +105,10 @@ class LocalTTS(tts.TTS[Never]):
                 emitter.push(reply.pcm)
                 pushed_bytes += len(reply.pcm)
         if not pushed_bytes:
-            emitter.push(_SILENCE)
-            pushed_bytes = len(_SILENCE)
-        return pushed_bytes / _SAMPLE_BYTES / SYNTHESIZER_RATE_HZ
+            silence = bytes(int(self.sample_rate * _SILENCE_S) * _SAMPLE_BYTES)
+            emitter.push(silence)
+            pushed_bytes = len(silence)
+        return pushed_bytes / _SAMPLE_BYTES / self.sample_rate
 
 
 class _WholeText(tts.ChunkedStream):
@@ -109,7 +120,7 @@ class _WholeText(tts.ChunkedStream):
         async with await self._tts.connect(self._conn_options.timeout) as server:
             output_emitter.initialize(
                 request_id=utils.shortuuid(),
-                sample_rate=SYNTHESIZER_RATE_HZ,
+                sample_rate=self._tts.sample_rate,
                 num_channels=1,
                 mime_type="audio/pcm",
             )
@@ -125,7 +136,7 @@ class _SentenceStream(tts.SynthesizeStream):
     async def _run(self, output_emitter: tts.AudioEmitter) -> None:
         output_emitter.initialize(
             request_id=utils.shortuuid(),
-            sample_rate=SYNTHESIZER_RATE_HZ,
+            sample_rate=self._tts.sample_rate,
             num_channels=1,
             mime_type="audio/pcm",
             stream=True,

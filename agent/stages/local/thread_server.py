@@ -17,7 +17,8 @@ from typing import NoReturn
 
 from setproctitle import setproctitle
 
-from agent.stages.local.listening import AlreadyRunning, Service, hold_lock, listen, refuse
+from agent.stages.local.errors import CannotStart
+from agent.stages.local.listening import Service, hold_lock, listen, refuse
 
 _TICK_S = 1.0
 
@@ -120,7 +121,7 @@ def main(make: Callable[[], Service]) -> NoReturn:
     """Run a service as a program: one line on stderr and status 1 when it cannot start."""
     try:
         run(make())
-    except AlreadyRunning as error:
+    except CannotStart as error:
         sys.exit(str(error))
     sys.stdout.flush()
     # the engine's threads need not be waited for

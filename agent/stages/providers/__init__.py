@@ -3,6 +3,7 @@
     provider.py   what a provider is
     voice.py      what a voice is, and which one of a provider's own speaks for it
     local.py      what needs neither key nor network
+    whisper.py, moonshine.py, piper.py   models that the user has downloaded
     plugin.py     any plugin of livekit-agents, by its name
 
 and a file for each vendor.
@@ -21,9 +22,12 @@ from agent.stages.providers.google import GOOGLE
 from agent.stages.providers.groq import GROQ
 from agent.stages.providers.inworld import INWORLD
 from agent.stages.providers.local import LOCAL, NONE
+from agent.stages.providers.moonshine import MOONSHINE
 from agent.stages.providers.openai import OPENAI
+from agent.stages.providers.piper import PIPER
 from agent.stages.providers.plugin import PREFIX, plugin_provider
 from agent.stages.providers.provider import STAGES, Missing, Offer, Provider, Request, Stage
+from agent.stages.providers.whisper import WHISPER
 
 __all__ = [
     "LOCAL",
@@ -51,6 +55,9 @@ PROVIDERS: tuple[Provider, ...] = (
     GEMINI,
     GOOGLE,
     AZURE,
+    MOONSHINE,
+    WHISPER,
+    PIPER,
     LOCAL,
     NONE,
 )
