@@ -13,6 +13,7 @@ from collections.abc import (
 )
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from livekit import rtc
 from livekit.agents import Agent, APIError, FlushSentinel, ModelSettings, StopResponse, llm
@@ -27,12 +28,12 @@ from agent.knowledge.retrieval import Retrieval
 from agent.knowledge.speculation import Retriever, Speculation
 from agent.memory import Memory
 from agent.narration import Narration, narrate
+from agent.stages.evidence import cited, left_open, may_be_misheard
+from agent.stages.fallback.answers import looks_up_itself
 
 CITE_TIMEOUT_S = 0.5
 """How long an answer's first sound waits for its sources to be sent."""
 _REMEMBERED_QUESTIONS = 16
-_SURE_CONFIDENCE = 0.5
-"""A recogniser that is less confident than this in a transcript may have misheard."""
 _LOOKED_BACK = 6
 """Turns of the user among which a question may find what it refers to."""
 
@@ -57,6 +58,7 @@ NewNarration = Callable[[], Narration]
 """Who is to hear of the answer that begins now."""
 
 _Piece = llm.ChatChunk | str | FlushSentinel
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Assistant(Agent):
 
     def hearing(self, text: str) -> None:
         """The user's turn so far, which may change: it is looked up meanwhile."""
-        if self.keeps_quiet:
+        if self.keeps_quiet or looks_up_itself(self.session.llm):
             return
         self.speculation.hear(text, self._context_of(text, self.chat_ctx))
 
@@ -197,17 +199,30 @@ class Assistant(Agent):
         tools: list[llm.Tool],
         model_settings: ModelSettings,
     ) -> AsyncGenerator[_Piece, None]:
-        retrieval = replace(
-            await self._retrieve(chat_ctx, message), unsure=_may_be_misheard(message)
-        )
-        question = self._question(message.id)
-        question.sources = retrieval.sources
-        if question.committed.is_set():
-            self._publish(message.id)
+        if looks_up_itself(self.session.llm):
+            evidence = left_open(lambda: self._retrieve(chat_ctx, message))
+        else:
+            retrieval = await self._retrieve(chat_ctx, message)
+            self._rests_on(message.id, retrieval.sources)
+            evidence = passages_message(retrieval)
         shown = self._without_fillers(self._memory.shown(chat_ctx))
-        with_passages = _with_passages(shown, message, retrieval)
-        async for chunk in Agent.default.llm_node(self, with_passages, tools, model_settings):
+        informed = _with_evidence(shown, message, evidence)
+        told: tuple[Source, ...] | None = None
+        async for chunk in Agent.default.llm_node(self, informed, tools, model_settings):
+            if (sources := cited(chunk)) is not None:
+                told = sources  # who has not said a word yet may be followed by another
+                continue
+            if told is not None and _is_answer(chunk):
+                self._rests_on(message.id, told)
+                told = None
             yield chunk
+
+    def _rests_on(self, question_id: str, sources: tuple[Source, ...]) -> None:
+        """What the answer rests on is known."""
+        question = self._question(question_id)
+        question.sources = sources
+        if question.committed.is_set():
+            self._publish(question_id)
 
     def _announced(
         self, chunks: AsyncGenerator[_Piece, None], question: _Question
@@ -239,7 +254,7 @@ class Assistant(Agent):
     ) -> AsyncIterator[rtc.AudioFrame]:
         """Speak, once the sources are out."""
         await self._published()
-        async for frame in self._speech(text, model_settings):
+        async for frame in self._speech(self._once_published(text), model_settings):
             yield frame
 
     def _speech(
@@ -255,7 +270,15 @@ class Assistant(Agent):
     ) -> AsyncIterator[str | TimedString]:
         """Show the answer, once the sources are out: there may be no audio."""
         await self._published()
+        text = self._once_published(text)
         async for piece in Agent.default.transcription_node(self, text, model_settings):
+            yield piece
+
+    async def _once_published(self, text: AsyncIterable[_T]) -> AsyncIterator[_T]:
+        """The answer; the sources may be known with its first word only."""
+        published = False
+        async for piece in text:
+            published = published or await self._published()
             yield piece
 
     async def _retrieve(self, chat_ctx: llm.ChatContext, question: llm.ChatMessage) -> Retrieval:
@@ -263,7 +286,8 @@ class Assistant(Agent):
         text = question.text_content or ""
         context = self._context_of(text, chat_ctx, before=question.id)
         try:
-            return await self.speculation.retrieve(text, context)
+            found = await self.speculation.retrieve(text, context)
+            return replace(found, unsure=may_be_misheard(question))
         except KnowledgeError as error:
             # without documents the answer is an honest "I do not know"
             _log.error("retrieval failed", extra={"error": type(error).__name__})
@@ -294,11 +318,13 @@ class Assistant(Agent):
             )
         return question.cited
 
-    async def _published(self) -> None:
+    async def _published(self) -> bool:
+        """Wait until the sources are out, if they are known; whether they are."""
         question = _last_question(self.chat_ctx)
         task = None if question is None else self._publish(question.id)
         if task is not None and not task.done():
             await asyncio.wait({task}, timeout=CITE_TIMEOUT_S)
+        return task is not None
 
 
 def _last_question(chat_ctx: llm.ChatContext) -> llm.ChatMessage | None:
@@ -311,17 +337,11 @@ def _is_answer(piece: _Piece) -> bool:
     return piece.has_response() if isinstance(piece, llm.ChatChunk) else bool(piece)
 
 
-def _may_be_misheard(question: llm.ChatMessage) -> bool:
-    """Whether it was heard, not typed, and its words are in doubt."""
-    confidence = question.transcript_confidence
-    return confidence is not None and confidence < _SURE_CONFIDENCE
-
-
-def _with_passages(
-    chat_ctx: llm.ChatContext, question: llm.ChatMessage, retrieval: Retrieval
+def _with_evidence(
+    chat_ctx: llm.ChatContext, question: llm.ChatMessage, evidence: llm.ChatMessage
 ) -> llm.ChatContext:
-    """A copy in which the passages stand before the question."""
+    """A copy in which the passages, or what stands for them, come before the question."""
     copy = chat_ctx.copy()
     at = next(i for i, item in enumerate(copy.items) if item.id == question.id)
-    copy.items.insert(at, passages_message(retrieval))
+    copy.items.insert(at, evidence)
     return copy

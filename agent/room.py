@@ -57,6 +57,7 @@ from agent.report import Reports
 from agent.room_configuration import room_configuration
 from agent.settings import AgentSettings
 from agent.stages.errors import StageUnavailable
+from agent.stages.fallback.answers import needs_passages
 from agent.tenure import Tenure, TenureEnd
 
 SOURCES_TOPIC = "majlis.sources"
@@ -219,7 +220,8 @@ class RoomAgent:
         self._hears = stages.stt is not None
         self._speaks = stages.tts is not None
         manner = Manner(ask_for_person=self._ask_for_person)
-        return Conversation(job, settings, stages, self._open_knowledge(), self, manner)
+        knowledge = self._open_knowledge() if needs_passages(stages.llm) else NoDocuments()
+        return Conversation(job, settings, stages, knowledge, self, manner)
 
     def _open_knowledge(self) -> Retriever:
         name = self._job.knowledge_base

@@ -33,6 +33,7 @@ from agent.knowledge.speculation import Retriever
 from agent.stages.breaker import Breakers
 from agent.stages.build import Stages
 from agent.stages.errors import StageUnavailable
+from agent.stages.fallback.answers import needs_passages
 from orchestrator.gateway.audio import OutputFormat, make_encoder
 from orchestrator.gateway.audio.encoders import MP3_RATES_HZ
 from orchestrator.gateway.dialect import (
@@ -402,6 +403,8 @@ def preparing(breakers: Breakers | None) -> Prepare:
 
     def prepare(job: Job, settings: Settings) -> tuple[Stages, Retriever]:
         stages = stages_for(job, settings, breakers)
+        if not needs_passages(stages.llm):
+            return stages, NoDocuments()
         return stages, _open_knowledge(job.knowledge_base, settings)
 
     return prepare

@@ -3,6 +3,7 @@
     provider.py   what a provider is
     voice.py      what a voice is, and which one of a provider's own speaks for it
     local.py      what needs neither key nor network
+    services.py   what runs as a service of its own
     whisper.py, moonshine.py, piper.py   models that the user has downloaded
     plugin.py     any plugin of livekit-agents, by its name
 
@@ -27,6 +28,7 @@ from agent.stages.providers.openai import OPENAI
 from agent.stages.providers.piper import PIPER
 from agent.stages.providers.plugin import PREFIX, plugin_provider
 from agent.stages.providers.provider import STAGES, Missing, Offer, Provider, Request, Stage
+from agent.stages.providers.services import SERVICES
 from agent.stages.providers.whisper import WHISPER
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 PROVIDERS: tuple[Provider, ...] = (
+    SERVICES,
     ASSEMBLYAI,
     DEEPGRAM,
     INWORLD,

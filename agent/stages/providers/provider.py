@@ -93,8 +93,9 @@ class Offer(Generic[S_co]):
     """Primary language subtags that it knows; empty: more than we would list."""
     lacks: Callable[[AgentSettings], Missing | None] = nothing
     """What else is not there, such as a model's files; None: nothing."""
-    languages_here: Callable[[AgentSettings], frozenset[str]] | None = None
-    """The same as `languages`, where settings or files say which; empty: none."""
+    languages_here: Callable[[AgentSettings], frozenset[str] | None] | None = None
+    """The same as `languages`, where settings or files say which; empty: none. It may tell None:
+    they do not say."""
 
     def knows(self, language: str) -> bool:
         """Whether it serves conversations in that language (BCP-47)."""
@@ -102,10 +103,8 @@ class Offer(Generic[S_co]):
 
     def knows_here(self, language: str, settings: AgentSettings) -> bool:
         """The same, with what is on this machine."""
-        here = self.languages_here
-        return self.knows(language) and (
-            here is None or primary_language(language) in here(settings)
-        )
+        here = None if self.languages_here is None else self.languages_here(settings)
+        return self.knows(language) and (here is None or primary_language(language) in here)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import WSCloseCode, web
-from aiohttp.test_utils import TestServer
 from livekit import rtc
 from livekit.agents import (
     APIConnectionError,
@@ -36,61 +34,17 @@ from agent.stages.services.messages import (
 )
 from agent.stages.services.recognizer import ServiceSTT
 from agent.stages.services.synthesizer import ServiceTTS
+from tests.unit.stages.services.standins import answers, lines, sockets
 
 ONCE = APIConnectOptions(max_retry=0, timeout=5)
 SHORT_S = 0.2
 TWICE = APIConnectOptions(max_retry=1, retry_interval=0.0, timeout=5)
-
-Handler = Callable[[web.WebSocketResponse], Awaitable[None]]
-Answer = Callable[[web.StreamResponse], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
 async def http() -> AsyncIterator[None]:
     async with http_context.open():
         yield
-
-
-@asynccontextmanager
-async def sockets(handler: Handler) -> AsyncIterator[str]:
-    """A service that speaks WebSocket on every path; gives its address."""
-
-    async def serve(request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        await handler(socket)
-        return socket
-
-    async with _served(serve) as address:
-        yield address.replace("http", "ws")
-
-
-@asynccontextmanager
-async def answers(write: Answer, status: int = 200) -> AsyncIterator[str]:
-    """A service that answers every request so; gives its address."""
-
-    async def serve(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(status=status)
-        await response.prepare(request)
-        await write(response)
-        return response
-
-    async with _served(serve) as address:
-        yield address
-
-
-@asynccontextmanager
-async def _served(
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    server = TestServer(app)
-    await server.start_server(shutdown_timeout=0.1)
-    try:
-        yield str(server.make_url("")).rstrip("/")
-    finally:
-        await server.close()
 
 
 async def hears(
@@ -286,16 +240,6 @@ async def test_no_audio_is_an_error(audio: bytes) -> None:
     async with sockets(mute) as url:
         with pytest.raises(APIConnectionError):
             await says(url)
-
-
-def lines(*messages: Message, then: Callable[[], Awaitable[None]] | None = None) -> Answer:
-    async def write(response: web.StreamResponse) -> None:
-        for message in messages:
-            await response.write(f"{encode(message)}\n".encode())
-        if then is not None:
-            await then()
-
-    return write
 
 
 async def forever() -> None:
