@@ -69,6 +69,30 @@ def test_what_is_fallen_back_on_runs_too() -> None:
     assert {"recognizer", "synthesizer"} <= set(names(plan(given)))
 
 
+def test_each_downloaded_model_has_a_server_of_its_own(tmp_path: Path) -> None:
+    """Catches a model that is set and that nobody loads, or one loaded that nobody uses."""
+    (tmp_path / "a.onnx").write_bytes(b"")
+    config = '{"audio": {"sample_rate": 22050}, "espeak": {"voice": "ar"}}'
+    (tmp_path / "a.onnx.json").write_text(config, encoding="utf-8")
+    for folder in ("tiny-ar", "whisper"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "tiny-ar" / "tokenizer.bin").write_bytes(b"")
+    (tmp_path / "tiny-ar" / "encoder_model.ort").write_bytes(b"")
+    (tmp_path / "whisper" / "model.bin").write_bytes(b"")
+    (tmp_path / "whisper" / "vocabulary.json").write_text("[]", encoding="utf-8")
+    given = {
+        "moonshine_model_path": tmp_path,
+        "whisper_model_path": tmp_path / "whisper",
+        "piper_voice_path": tmp_path,
+        "embedding_model_path": tmp_path,
+    }
+    servers = {"moonshine", "whisper", "piper", "embedder"}
+    assert servers <= set(names(plan(settings(**given))))
+    assert servers.isdisjoint(names(plan(settings())))
+    some = names(plan(settings(**given, stt_provider="whisper", tts_provider="none")))
+    assert servers & set(some) == {"whisper", "embedder"}
+
+
 def test_what_has_no_wheel_here_is_told_and_not_run() -> None:
     """Catches a program that can only fail, or a start that stops where the rest would run."""
     given = settings()
