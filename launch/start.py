@@ -24,6 +24,7 @@ from launch.certificate import certified_name
 from launch.errors import LaunchError, PortInUse, StartFailed
 from launch.output import Tell, relayed
 from launch.plan import Embedded, Plan, make_plan
+from launch.services import languages, look_at_services
 from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
 from launch.tree import kill_tree
@@ -110,6 +111,11 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
     embedded.write_private(config_path, text)
     for part, taken in plan.taken:
         tell(f"  {part:<12} {taken}")
+    services = look_at_services(settings, stages)
+    for service in services:
+        tell(f"  {'service':<12} {service.told}")
+    if not settings.asr_service_languages and (known := languages(services)):
+        environment["ASR_SERVICE_LANGUAGES"] = known
     _tell_assistants(load_assistants(settings), tell)
     for port in alias_ports(settings):
         try:

@@ -22,6 +22,7 @@ if (_root := str(Path(__file__).resolve().parent.parent)) not in sys.path:
 
 import logging
 
+import httpx
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
@@ -47,6 +48,7 @@ from orchestrator.indexers import Indexers
 from orchestrator.monitoring.logs import hide_queries
 from orchestrator.monitoring.metrics import Metrics
 from orchestrator.monitoring.probes import Probes, stage_conditions
+from orchestrator.monitoring.services import ServiceProbe, service_urls
 from orchestrator.monitoring.supervisord import Supervisord
 from orchestrator.operations import Operations
 from orchestrator.policy import make_policy
@@ -157,7 +159,9 @@ async def _services(
             observer=metrics,
         )
         stack.push_async_callback(_finish, lifecycle)
-        probes = Probes(redis, rooms, Supervisord(settings.run_dir), books)
+        http = await stack.enter_async_context(httpx.AsyncClient())
+        away = ServiceProbe(service_urls(settings), http)
+        probes = Probes(redis, rooms, Supervisord(settings.run_dir), books, away)
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         reader = ReportReader(reading_redis, lifecycle.report, name=name)
         for work in (probes.run(), reader.run()):

@@ -17,7 +17,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.gateway.dialects import doors
 from orchestrator.gateway.gateway import Gateway
 from orchestrator.gateway.sessions import Tally
-from orchestrator.monitoring.health import Condition, condition
+from orchestrator.monitoring.health import Condition, condition, with_services
 from orchestrator.sessions.session import Session, SessionStatus
 
 router = APIRouter(tags=["system"])
@@ -76,6 +76,7 @@ async def health(services: Provided) -> JSONResponse:
     active = await _active(services)
     state = condition(vitals, active=active, limit=settings.max_concurrent_sessions)
     store = Condition.HEALTHY if vitals.redis else Condition.UNHEALTHY
+    stages = with_services(services.stages, vitals)
     body = {
         "status": state.value,
         "livekit_url": settings.livekit_client_url,
@@ -86,9 +87,9 @@ async def health(services: Provided) -> JSONResponse:
         "services": {
             "orchestrator": Condition.HEALTHY.value,
             "session_manager": store.value,
-            "asr_client_manager": services.stages.asr.value,
-            "rag_client_manager": services.stages.rag.value,
-            "tts_client_manager": services.stages.tts.value,
+            "asr_client_manager": stages.asr.value,
+            "rag_client_manager": stages.rag.value,
+            "tts_client_manager": stages.tts.value,
         },
         "failing_programs": list(vitals.failing_programs),
         "active_sessions": active,

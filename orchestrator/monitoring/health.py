@@ -1,6 +1,6 @@
 """How the deployment is, from what probes and heartbeats said last. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -22,6 +22,8 @@ class Vitals:
     workers: int = 0
     failing_programs: tuple[str, ...] = ()
     """Programs of this machine that supervisord starts again and again."""
+    services_away: tuple[str, ...] = ()
+    """Services that are set and cannot be used: `asr`, `rag`, `tts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class StageConditions:
     asr: Condition = Condition.HEALTHY
     rag: Condition = Condition.HEALTHY
     tts: Condition = Condition.HEALTHY
+
+
+def with_services(stages: StageConditions, vitals: Vitals) -> StageConditions:
+    """The same, but for stages whose service is away; others may take over from it."""
+    return replace(stages, **dict.fromkeys(vitals.services_away, Condition.UNHEALTHY))
 
 
 def condition(vitals: Vitals, *, active: int, limit: int) -> Condition:

@@ -42,13 +42,26 @@ class BooksProbe(Protocol):
         """Whether sessions are admitted. Raises `StoreUnavailable`."""
 
 
+class ServicesProbe(Protocol):
+    """How the services that stages run in are asked."""
+
+    async def away(self) -> tuple[str, ...]:
+        """Names of those that cannot be used."""
+
+
 class Probes:
     """Keeps `vitals` up to date while it runs."""
 
     def __init__(
-        self, redis: Redis, rooms: RoomProbe, supervisord: Supervisord, books: BooksProbe
+        self,
+        redis: Redis,
+        rooms: RoomProbe,
+        supervisord: Supervisord,
+        books: BooksProbe,
+        services: ServicesProbe,
     ) -> None:
         self.vitals = Vitals()
+        self._services = services
         self._redis = redis
         self._rooms = rooms
         self._books = books
@@ -69,7 +82,12 @@ class Probes:
     async def look(self) -> None:
         """Look once, at everything at the same time."""
         before = self.vitals
-        await asyncio.gather(self._look_at_redis(), self._look_at_rooms(), self._look_at_programs())
+        await asyncio.gather(
+            self._look_at_redis(),
+            self._look_at_rooms(),
+            self._look_at_programs(),
+            self._look_at_services(),
+        )
         after = self.vitals
         if (before.redis, before.livekit) != (after.redis, after.livekit):
             logger.info("vitals", extra={"redis": after.redis, "livekit": after.livekit})
@@ -89,6 +107,12 @@ class Probes:
             self.vitals = replace(self.vitals, livekit=True)
         except RoomsUnavailable:
             self.vitals = replace(self.vitals, livekit=False)
+
+    async def _look_at_services(self) -> None:
+        away = await self._services.away()
+        if away != self.vitals.services_away:
+            logger.warning("services that are away", extra={"services": ", ".join(away)})
+        self.vitals = replace(self.vitals, services_away=away)
 
     async def _look_at_programs(self) -> None:
         programs = await asyncio.to_thread(self._supervisord.programs)
