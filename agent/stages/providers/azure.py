@@ -38,10 +38,12 @@ def _recognizer(request: Request) -> "stt.STT[Any]":
     from livekit.agents import NOT_GIVEN
     from livekit.plugins import azure
 
+    endpoint = request.variable("AZURE_STT_ENDPOINT")
     return azure.STT(
         speech_key=request.variable("AZURE_SPEECH_KEY"),
-        speech_region=request.variable("AZURE_SPEECH_REGION"),
-        speech_host=request.variable("AZURE_SPEECH_HOST") or NOT_GIVEN,
+        # the service is found by one of the two
+        speech_region=NOT_GIVEN if endpoint else request.variable("AZURE_SPEECH_REGION"),
+        speech_endpoint=endpoint or NOT_GIVEN,
         language=_with_region(request.language),
     )
 
@@ -84,7 +86,7 @@ AZURE = Provider(
     recognition=Offer(
         _recognizer,
         needs=_SPEECH,
-        options=("AZURE_SPEECH_HOST",),
+        options=("AZURE_STT_ENDPOINT",),
         module=_MODULE,
         extra="azure",
     ),

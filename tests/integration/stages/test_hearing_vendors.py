@@ -67,6 +67,57 @@ class Deepgram:
         }
 
 
+class Azure:
+    """Azure's speech protocol: messages with heads as HTTP has them, a request for each turn."""
+
+    def __init__(self) -> None:
+        self.key = self.language = ""
+        self.heard = 0
+        """Bytes of audio, with the head of its WAV."""
+
+    async def listen(self, request: web.Request) -> web.StreamResponse:
+        """One connection."""
+        self.key = request.headers["Ocp-Apim-Subscription-Key"]
+        self.language = request.query["language"]
+        socket = web.WebSocketResponse(protocols=("USP",))
+        await socket.prepare(request)
+        begun = ""
+        async for message in socket:
+            if message.type is not WSMsgType.BINARY:
+                continue
+            size = 2 + int.from_bytes(message.data[:2], "big")
+            turn = self._field(message.data[2:size].decode(), "X-RequestId")
+            self.heard += len(message.data) - size
+            said: list[tuple[str, dict[str, object]]] = []
+            if turn != begun:
+                begun = turn
+                said = [
+                    ("turn.start", {"context": {"serviceTag": "t"}}),
+                    ("speech.startDetected", {"Offset": 0}),
+                    ("speech.hypothesis", self._words(Text="متى")),
+                ]
+            if len(message.data) == size:
+                whole = self._words(RecognitionStatus="Success", DisplayText="متى تفتحون؟")
+                said += [
+                    ("speech.phrase", whole),
+                    ("speech.endDetected", {"Offset": 10_000_000}),
+                    ("speech.phrase", self._words(RecognitionStatus="EndOfDictation")),
+                    ("turn.end", {}),
+                ]
+            for path, body in said:
+                head = f"X-RequestId:{turn}\r\nContent-Type:application/json\r\nPath:{path}"
+                await socket.send_str(f"{head}\r\n\r\n{json.dumps(body)}")
+        return socket
+
+    def _words(self, **told: str) -> dict[str, object]:
+        """In units of 100 ns."""
+        return {**told, "Offset": 0, "Duration": 9_000_000}
+
+    def _field(self, head: str, name: str) -> str:
+        fields = (line.partition(":") for line in head.split("\r\n"))
+        return next(value for key, _, value in fields if key.lower() == name.lower())
+
+
 async def _hear(recognizer: stt.STT[str]) -> list[tuple[Event, str]]:
     """What comes of a second of audio, as far as its final words."""
     events: list[tuple[Event, str]] = []
@@ -130,6 +181,28 @@ async def test_deepgram_refusing_a_key_surfaces(machine: AgentSettings, vendor: 
         await _hear(recognizer)
     assert caught.value.status_code == 401
     assert KEY not in str(caught.value)
+    await recognizer.aclose()
+
+
+async def test_azure_hears_through_its_websocket(machine: AgentSettings, vendor: Serve) -> None:
+    """Catches a key in the wrong header, Arabic of no country, and transcripts that are lost."""
+    azure = Azure()
+    path = "/speech/recognition/conversation/cognitiveservices/v1"
+    address = (await vendor(path, azure.listen)).replace("http", "ws")
+    recognizer = built(
+        machine,
+        "azure",
+        "recognition",
+        language="ar-XA",
+        AZURE_SPEECH_KEY=KEY,
+        AZURE_SPEECH_REGION="westeurope",
+        AZURE_STT_ENDPOINT=f"{address}{path}",
+    )
+    events = await _hear(recognizer)
+    assert (azure.key, azure.language) == (KEY, "ar-EG")
+    assert azure.heard >= 32_000
+    assert (Event.INTERIM_TRANSCRIPT, "متى") in events
+    assert events[-1] == (Event.FINAL_TRANSCRIPT, "متى تفتحون؟")
     await recognizer.aclose()
 
 
