@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/test.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: run services page test check unit integration acceptance browser test-rooms bench-start bench-spawn bench-gateway faults soak image-check index eval-rag requirements drain resume clean
+.PHONY: run services page test check unit integration acceptance browser test-rooms bench-start bench-spawn bench-gateway faults soak image-check index eval-rag models requirements drain resume clean
 
 run: $(VENV)/.run page
 	@exec $(BIN)/python run.py
@@ -111,6 +111,10 @@ image-check:
 # Documents into the index now: make index, or make index DIR=a/folder/of/collections
 index: $(VENV)/.run
 	@$(BIN)/python -m agent.knowledge index $(DIR)
+
+# Models for this machine: what there is; make models MODELS="whisper-base piper-ar" fetches some.
+models: $(VENV)/.run
+	@$(BIN)/python -m launch.models $(MODELS)
 
 # How well questions find their document, beside plain BM25: hit@1, hit@3, MRR.
 eval-rag: $(VENV)/.run
