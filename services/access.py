@@ -23,6 +23,8 @@ class Access:
         self._token = None if token is None else token.get_secret_value()
         self.most = most
         self.inside = 0
+        self.served = 0
+        """So many have come in since the start."""
 
     @property
     def is_full(self) -> bool:
@@ -43,6 +45,7 @@ class Access:
     def place(self) -> Iterator[None]:
         """One of the places, while the context is open."""
         self.inside += 1
+        self.served += 1
         try:
             yield
         finally:

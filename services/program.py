@@ -129,6 +129,7 @@ def application(service: Service, made: Application, access: Access) -> Starlett
             "version": VERSION,
             "connections": access.inside,
             "max_connections": access.most,
+            "served": access.served,
             **await made.health(),
         }
         return JSONResponse(told, status_code=503 if told["status"] == "unhealthy" else 200)
