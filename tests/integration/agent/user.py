@@ -24,8 +24,9 @@ AUDIBLE_RMS = 60.0
 class User:
     """Use as `async with User(server, room) as user`."""
 
-    def __init__(self, server: RoomServer, room: str) -> None:
+    def __init__(self, server: RoomServer, room: str, identity: str = IDENTITY) -> None:
         self._server = server
+        self._identity = identity
         self._name = room
         self.room = rtc.Room()
         self.audible: list[float] = []
@@ -34,6 +35,10 @@ class User:
         self.said: list[tuple[str, str, bool]] = []
         """(identity, text, final) of each transcription."""
         self.states: list[str] = []
+        self.handovers: list[str] = []
+        """The states that asking for a person went through, by the agent's attribute."""
+        self.told_of_handover: list[dict[str, Any]] = []
+        """The same by text stream."""
         self.disconnected = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,9 +53,12 @@ class User:
         room.register_text_stream_handler(
             "majlis.sources", lambda reader, _: self._own(self._sources(reader))
         )
+        room.register_text_stream_handler(
+            "majlis.handover", lambda reader, _: self._own(self._handover(reader))
+        )
         token = api.AccessToken(self._server.api_key, self._server.api_secret)
         grants = api.VideoGrants(room_join=True, room=self._name)
-        jwt = token.with_identity(IDENTITY).with_grants(grants).to_jwt()
+        jwt = token.with_identity(self._identity).with_grants(grants).to_jwt()
         await room.connect(self._server.url, jwt)
         return self
 
@@ -124,6 +132,8 @@ class User:
     def _on_attributes(self, changed: dict[str, str], _: rtc.Participant) -> None:
         if state := changed.get("lk.agent.state"):
             self.states.append(state)
+        if handover := changed.get("majlis.handover"):
+            self.handovers.append(handover)
 
     async def _listen(self, track: rtc.Track) -> None:
         stream = rtc.AudioStream(track, sample_rate=RATE_HZ, num_channels=1)
@@ -142,6 +152,9 @@ class User:
             return
         final = (reader.info.attributes or {}).get("lk.transcription_final") == "true"
         self.said.append((identity, text, final))
+
+    async def _handover(self, reader: rtc.TextStreamReader) -> None:
+        self.told_of_handover.append(json.loads(await reader.read_all()))
 
     async def _sources(self, reader: rtc.TextStreamReader) -> None:
         message = json.loads(await reader.read_all())
