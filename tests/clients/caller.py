@@ -18,7 +18,9 @@ T = TypeVar("T")
 
 RATE_HZ = 16_000
 FRAME_MS = 20
-FRAME_SAMPLES = RATE_HZ * FRAME_MS // 1000
+MICROPHONE_HZ = 48_000
+"""As browsers and telephones record, and as the room carries it."""
+FRAME_SAMPLES = MICROPHONE_HZ * FRAME_MS // 1000
 SILENCE_RMS = 60.0
 """Samples of an audible frame are louder than this on average."""
 
@@ -80,6 +82,15 @@ def read_wav(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
         return np.frombuffer(file.readframes(file.getnframes()), dtype=np.int16)
 
 
+def _at_microphone_rate(
+    samples: np.ndarray[Any, np.dtype[np.int16]],
+) -> np.ndarray[Any, np.dtype[np.int16]]:
+    resampler = rtc.AudioResampler(RATE_HZ, MICROPHONE_HZ, quality=rtc.AudioResamplerQuality.HIGH)
+    frame = rtc.AudioFrame(samples.tobytes(), RATE_HZ, 1, len(samples))
+    frames = [*resampler.push(frame), *resampler.flush()]
+    return np.concatenate([np.frombuffer(part.data, dtype=np.int16) for part in frames])
+
+
 class Caller:
     """One person in one session. Use as `async with Caller.start(url, …) as caller`."""
 
@@ -91,7 +102,7 @@ class Caller:
         self.answer: dict[str, Any] = {}
         self.started_at = 0.0
         self.answered_at = 0.0
-        self._microphone = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=200)
+        self._microphone = rtc.AudioSource(MICROPHONE_HZ, 1, queue_size_ms=200)
         self._to_say: list[np.ndarray[Any, np.dtype[np.int16]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch_room()
@@ -155,7 +166,7 @@ class Caller:
 
     def say(self, samples: np.ndarray[Any, np.dtype[np.int16]]) -> None:
         """Say this next, as soon as the microphone is free."""
-        self._to_say.append(samples)
+        self._to_say.append(_at_microphone_rate(samples))
 
     async def type(self, text: str) -> None:
         """Send a typed turn."""
@@ -209,7 +220,7 @@ class Caller:
             samples = silence.copy()
             samples[: len(frame)] = frame
             await self._microphone.capture_frame(
-                rtc.AudioFrame(samples.tobytes(), RATE_HZ, 1, FRAME_SAMPLES)
+                rtc.AudioFrame(samples.tobytes(), MICROPHONE_HZ, 1, FRAME_SAMPLES)
             )
 
     def _own(self, work: Any) -> None:

@@ -25,7 +25,8 @@ model from about 700 on.
 """
 
 _SHORTER_VOCAL_TRACT = {"warp_type": "inverse_linear", "warp_params": "1.3"}
-"""Options for voices whose formants are high."""
+"""Options for voices whose formants are high. PocketSphinx keeps them in a place of the process's
+and takes equal ones for known: a second `Recognizer` in a process would decode without them."""
 _LOG_BASE = math.log(1.0001)
 _USUAL_CEPSTRUM = "45.9,-0.1,-3.8,13.5,-8.7,4.0,-4.6,-4.2,0.3,-2.3,-0.6,-2.3,2.8"
 """Mean cepstrum of people who read into a microphone: where each connection begins. The decoders
