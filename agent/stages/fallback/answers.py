@@ -93,7 +93,7 @@ class AnswerChain(llm.LLM[Never]):
         """Close all providers."""
         for link in self.chain.links:
             link.stage.off("metrics_collected", self._forward_metrics)
-            await link.stage.aclose()
+        await self.chain.aclose()
         await super().aclose()
 
     def _forward_metrics(self, *args: Any) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,6 +14,8 @@ from agent.stages.breaker import Breaker
 from agent.stages.fallback.failure import failure_of
 
 FIRST_RETRY_S = 0.1
+CLOSED_WITHIN_S = 0.1
+"""A stream that takes longer to close is left to it: it may be that of a vendor that is gone."""
 
 
 class Stage(Protocol):
@@ -21,8 +24,19 @@ class Stage(Protocol):
     def on(self, event: Any, callback: Any = None) -> Any:
         """Have the callback called at each event of that name."""
 
+    async def aclose(self) -> None:
+        """Close it."""
+
+
+class Stream(Protocol):
+    """What all streams of theirs have."""
+
+    async def aclose(self) -> None:
+        """Close it."""
+
 
 _S = TypeVar("_S", bound=Stage)
+_Stream = TypeVar("_Stream", bound=Stream)
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -63,6 +77,7 @@ class Chain(Generic[_S]):
         """The provider that served last."""
         self._pauses_s: dict[str, float] = {}
         """What providers asked for in an error that is about to be raised."""
+        self._closing: set[asyncio.Task[None]] = set()
         for link in links:
             link.stage.on("error", partial(self._on_error, link.provider))
 
@@ -108,6 +123,31 @@ class Chain(Generic[_S]):
                 self.serving = link
                 return
         raise APIConnectionError(f"no provider of {self.name} served", retryable=False) from error
+
+    @asynccontextmanager
+    async def opened(self, stream: _Stream) -> AsyncIterator[_Stream]:
+        """The stream, which is closed after the context, at leisure if it must be."""
+        try:
+            yield stream
+        finally:
+            closing = asyncio.create_task(stream.aclose(), name=f"{self.name}.close")
+            self._closing.add(closing)
+            closing.add_done_callback(self._on_closed)
+            await asyncio.wait({closing}, timeout=CLOSED_WITHIN_S)
+
+    async def aclose(self) -> None:
+        """Close all providers, and what is still closing."""
+        for link in self.links:
+            await link.stage.aclose()
+        for closing in self._closing:
+            closing.cancel()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    def _on_closed(self, closing: "asyncio.Task[None]") -> None:
+        self._closing.discard(closing)
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            _log.debug("stream not closed", extra={"error": type(error).__name__})
 
     async def _try(
         self,

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,6 +61,7 @@ class RecognitionChain(stt.STT[Literal["late"]]):
             )
         )
         self.chain = chain
+        self._adapters: dict[str, _STT] = {}
         for link in links:
             link.stage.on("metrics_collected", self._forward_metrics)
 
@@ -103,7 +104,16 @@ class RecognitionChain(stt.STT[Literal["late"]]):
         """Close all providers."""
         for link in self.chain.links:
             link.stage.off("metrics_collected", self._forward_metrics)
-            await link.stage.aclose()
+        await self.chain.aclose()
+
+    def listener(self, link: Link[_STT]) -> _STT:
+        """The provider's recogniser, with a stream also where it takes whole utterances only."""
+        if link.stage.capabilities.streaming:
+            return link.stage
+        if link.provider not in self._adapters:
+            detector = inference.VAD(model="silero")
+            self._adapters[link.provider] = stt.StreamAdapter(stt=link.stage, vad=detector)
+        return self._adapters[link.provider]
 
     def _update_session_keyterms(self, keyterms: list[str]) -> None:
         for link in self.chain.links:
@@ -117,23 +127,6 @@ class RecognitionChain(stt.STT[Literal["late"]]):
 
     def _forward_metrics(self, *args: Any) -> None:
         self.emit("metrics_collected", *args)
-
-
-@contextlib.asynccontextmanager
-async def _listening(
-    recognizer: _STT, language: NotGivenOr[str], options: APIConnectOptions
-) -> AsyncIterator[stt.RecognizeStream]:
-    """A stream of the recogniser's, also of one that takes whole utterances only."""
-    adapter = None
-    if not recognizer.capabilities.streaming:
-        adapter = stt.StreamAdapter(stt=recognizer, vad=inference.VAD(model="silero"))
-    try:
-        listener = adapter or recognizer
-        async with listener.stream(language=language, conn_options=options) as stream:
-            yield stream
-    finally:
-        if adapter is not None:
-            await adapter.aclose()
 
 
 class _Hearing(stt.RecognizeStream):
@@ -222,7 +215,9 @@ class _Hearing(stt.RecognizeStream):
         self._has_heard = False
         kept = self._utterance.pcm
         once = replace(self._conn_options, max_retry=0)
-        async with _listening(link.stage, self._language, once) as stream:
+        listener = self._stt.listener(link)
+        asked = listener.stream(language=self._language, conn_options=once)
+        async with self._chain.opened(asked) as stream:
             ago_s = len(kept) / 2 / RATE_HZ
             since_s = time.time() - self._start_time - ago_s
             stream.start_time_offset = max(0.0, self.start_time_offset + since_s)

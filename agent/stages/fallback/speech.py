@@ -62,7 +62,7 @@ class SpeechChain(tts.TTS[Never]):
         """Close all providers."""
         for link in self.chain.links:
             link.stage.off("metrics_collected", self._forward_metrics)
-            await link.stage.aclose()
+        await self.chain.aclose()
 
     async def say(
         self, text: str, push: Callable[[rtc.AudioFrame], None], options: APIConnectOptions
@@ -78,7 +78,7 @@ class SpeechChain(tts.TTS[Never]):
             rest = unsaid(text, said_s)
             if not rest:
                 return
-            frames = _frames(link.stage, rest, replace(options, max_retry=0), self.sample_rate)
+            frames = self._frames(link.stage, rest, replace(options, max_retry=0))
             async with aclosing(frames):
                 stall_s = self.chain.patience.stall_s
                 async for frame in in_time(frames, deadline=deadline, stall_s=stall_s):
@@ -91,6 +91,23 @@ class SpeechChain(tts.TTS[Never]):
         await self.chain.serve(attempt, options, has_begun=lambda: said_s > 0)
         return said_s
 
+    async def _frames(
+        self, voice: _TTS, text: str, options: APIConnectOptions
+    ) -> AsyncGenerator[rtc.AudioFrame, None]:
+        """The speech of a text by one voice, at our sample rate."""
+        resampler = None
+        if voice.sample_rate != self.sample_rate:
+            resampler = rtc.AudioResampler(voice.sample_rate, self.sample_rate)
+        async with self.chain.opened(_open(voice, text, options)) as stream:
+            async for audio in stream:
+                if resampler is None:
+                    yield audio.frame
+                    continue
+                for frame in resampler.push(audio.frame):
+                    yield frame
+        for frame in resampler.flush() if resampler is not None else ():
+            yield frame
+
     def _forward_metrics(self, *args: Any) -> None:
         self.emit("metrics_collected", *args)
 
@@ -101,24 +118,6 @@ def unsaid(text: str, said_s: float) -> str:
     if skipped >= len(text):
         return ""
     return text[text.rfind(" ", 0, skipped + 1) + 1 :]
-
-
-async def _frames(
-    voice: _TTS, text: str, options: APIConnectOptions, rate_hz: int
-) -> AsyncGenerator[rtc.AudioFrame, None]:
-    """The speech of a text, at this sample rate."""
-    resampler = None
-    if voice.sample_rate != rate_hz:
-        resampler = rtc.AudioResampler(voice.sample_rate, rate_hz)
-    async with _open(voice, text, options) as stream:
-        async for audio in stream:
-            if resampler is None:
-                yield audio.frame
-                continue
-            for frame in resampler.push(audio.frame):
-                yield frame
-    for frame in resampler.flush() if resampler is not None else ():
-        yield frame
 
 
 def _open(

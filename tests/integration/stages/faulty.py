@@ -1,5 +1,9 @@
-"""Vendors that fail, each in its own wire format: AssemblyAI, Groq, Inworld."""
+"""Vendors that fail, each in its own wire format: AssemblyAI, Groq, Inworld.
 
+One that hangs does not even answer that its connection is closed.
+"""
+
+import array
 import asyncio
 import base64
 import json
@@ -12,6 +16,8 @@ PCM = b"\x10\x20" * 12_000
 """Half a second of a level tone at Inworld's 24 kHz."""
 TONE = 0x2010
 RETRY_AFTER_S = 60
+LOUD = 1000
+"""Samples of speech, of 32,768."""
 
 
 class Fault(StrEnum):
@@ -42,10 +48,19 @@ class Vendor:
     fault: Fault
     asked: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_asked(self, times: int) -> None:
+        """Returns when so many requests have come."""
+        async with asyncio.timeout(30):
+            while self.asked < times:
+                self.changed.clear()
+                await self.changed.wait()
 
     def refusal(self) -> web.Response | None:
         """The answer to a request that is not taken."""
         self.asked += 1
+        self.changed.set()
         error = {"error": {"message": self.fault.value}}
         match self.fault:
             case Fault.REFUSED:
@@ -117,9 +132,11 @@ class Inworld(Vendor):
         await socket.prepare(request)
         async for message in socket:
             asked = json.loads(message.data)
-            if self.fault is Fault.GARBAGE:
+            if self.fault is Fault.SLOW:
+                await self.over.wait()
+            elif self.fault is Fault.GARBAGE:
                 await socket.send_str("<html>no</html>")
-            elif self.fault is not Fault.SLOW:
+            else:
                 await self._reply(request, socket, asked)
         return socket
 
@@ -136,7 +153,7 @@ class Inworld(Vendor):
                 await asyncio.sleep(0.05)
                 self.break_off(request)
         elif self.fault is Fault.STALLED:
-            return
+            await self.over.wait()
         elif "flush_context" in asked:
             await socket.send_json({"result": {**of, "flushCompleted": {}}})
         elif "close_context" in asked:
@@ -144,10 +161,10 @@ class Inworld(Vendor):
 
 
 class AssemblyAI(Vendor):
-    """`/v3/ws`, a WebSocket that hears two words after a second and all of it after the next."""
+    """`/v3/ws`, a WebSocket that understands so much sound, 16 kHz, once a connection."""
 
     path = "/v3/ws"
-    rate_hz = 16_000
+    understands_s = 0.8
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
@@ -156,31 +173,31 @@ class AssemblyAI(Vendor):
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"type": "Begin", "id": "s1", "expires_at": 1})
-        heard_bytes = 0
+        heard_s = 0.0
         async for message in socket:
             if message.type is not WSMsgType.BINARY:
                 continue
-            before, heard_bytes = heard_bytes, heard_bytes + len(message.data)
+            before_s = heard_s
+            if max(array.array("h", message.data)) > LOUD:
+                heard_s += len(message.data) / 32_000
             if self.fault is Fault.GARBAGE:
                 await socket.send_str("<html>no</html>")
-            elif _passes(before, heard_bytes, 2 * self.rate_hz):
+            elif before_s < self.understands_s <= heard_s:
                 await self._hear(request, socket)
         return socket
 
     async def _hear(self, request: web.Request, socket: web.WebSocketResponse) -> None:
         if self.fault is Fault.SLOW:
-            return
+            await self.over.wait()
         await socket.send_json(_turn("the vendor", end=False))
         match self.fault:
             case Fault.NONE:
                 await socket.send_json(_turn("The vendor hears well.", end=True))
+            case Fault.STALLED:
+                await self.over.wait()
             case Fault.CLOSED:
                 await asyncio.sleep(0.05)
                 self.break_off(request)
-
-
-def _passes(before: int, after: int, mark: int) -> bool:
-    return before < mark <= after
 
 
 def _turn(text: str, *, end: bool) -> dict[str, object]:

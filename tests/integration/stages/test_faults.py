@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from aiohttp import web
 from livekit import rtc
 from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities
 
@@ -355,3 +356,86 @@ async def test_a_recogniser_that_fails(machine: AgentSettings, vendor: Serve, fa
     heard = "The vendor hears well." if fault is Fault.NONE else "go forward ten meters"
     assert heard in " ".join(questions)
     assert made.listener.failure == ""
+
+
+@pytest.mark.usefixtures("synthesizer", "recognizer")
+async def test_a_recogniser_that_is_back_hears_again(machine: AgentSettings, vendor: Serve) -> None:
+    """Catches a call that is heard worse to its end because of one refusal at its beginning."""
+    assembly = AssemblyAI(Fault.REFUSED)
+    address = await vendor(assembly.path, assembly.answer)
+    async with held(machine, **hearing(address), breaker_seconds=0.1) as made:
+        await assembly.until_asked(1)
+        assembly.fault = Fault.NONE
+        made.mouth.say(speech("go-forward"))
+        await made.until_answered()
+        made.mouth.say(speech("go-forward"))
+        await made.until_answered(2)
+        assert made.breakers.of("recognition", "assemblyai").state is State.CLOSED
+    questions = [turn.text for turn in made.listener.turns if turn.role is Role.USER]
+    assert questions[-1] == "The vendor hears well."
+
+
+@pytest.mark.usefixtures("synthesizer")
+async def test_nobody_hears(machine: AgentSettings, vendor: Serve) -> None:
+    """Catches a user who talks to nobody and is not told, or is told again and again.
+
+    Typing works meanwhile, and the recogniser is asked again by itself.
+    """
+    assembly = AssemblyAI(Fault.REFUSED)
+    address = await vendor(assembly.path, assembly.answer)
+    alone = {**hearing(address), "stt_provider": "assemblyai", "max_retries": 0}
+    async with held(machine, language="ar-EG", **alone) as made:
+        began_at = time.monotonic()
+        await made.until_heard(1.0)
+        made.hear_within(began_at)
+        made.conversation.type("How long?")
+        (answer,) = await made.until_answered()
+        assert LOCAL_ANSWER in answer
+        told_s = made.ears.seconds(of_the_vendor=False)
+        await assembly.until_asked(2)
+        assert made.ears.seconds(of_the_vendor=False) == told_s
+        assembly.fault = Fault.NONE
+        await assembly.until_asked(3)
+        made.mouth.say(speech("go-forward"))
+        await made.until_answered(2)
+    assert made.listener.failure == ""
+
+
+@dataclass
+class Transcriptions(Vendor):
+    """Groq's `POST /openai/v1/audio/transcriptions`, which hears whole utterances."""
+
+    path = "/openai/v1/audio/transcriptions"
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        if (refusal := self.refusal()) is not None:
+            return refusal
+        await request.read()
+        if self.fault is Fault.SLOW:
+            await self.over.wait()
+        return web.json_response({"text": "The vendor hears well.", "x_groq": {"id": "r1"}})
+
+
+@pytest.mark.parametrize("fault", [Fault.NONE, Fault.REFUSED, Fault.SLOW])
+@pytest.mark.usefixtures("synthesizer", "recognizer")
+async def test_a_recogniser_of_whole_utterances_that_fails(
+    machine: AgentSettings, vendor: Serve, fault: Fault
+) -> None:
+    """Catches one that cannot be part of a chain, or that is given up on before it can answer."""
+    groq = Transcriptions(fault)
+    address = await vendor(groq.path, groq.answer)
+    given = {
+        **hearing(""),
+        "stt_provider": "groq,local",
+        "groq_api_key": KEY,
+        "groq_base_url": f"{address}/openai/v1",
+    }
+    with ending(groq):
+        async with held(machine, **given) as made:
+            made.mouth.say(speech("go-forward"))
+            await made.until_answered()
+            made.hear_within(made.mouth.ceased_at)
+    questions = [turn.text for turn in made.listener.turns if turn.role is Role.USER]
+    heard = "The vendor hears well." if fault is Fault.NONE else "go forward ten meters"
+    assert heard in " ".join(questions)
