@@ -65,6 +65,11 @@ class ServiceProcess:
         told: dict[str, Any] = answer.json()
         return told
 
+    @property
+    def served(self) -> int:
+        """How many connections and answers there were since it started."""
+        return int(self.health().get("served", 0))
+
     def kill(self) -> None:
         """`kill -9`."""
         assert self.process is not None
@@ -83,6 +88,18 @@ class ServiceProcess:
             self.process.kill()
             self.process.wait()
         return time.monotonic() - began
+
+
+def prepare(environment: Mapping[str, str]) -> None:
+    """Make the index, and the recogniser's words of it, where such services look for them."""
+    for module in (["agent.knowledge", "index"], ["agent.stages.local.language_model"]):
+        subprocess.run(
+            [sys.executable, "-m", *module],
+            cwd=PROJECT_ROOT,
+            env={**os.environ, **environment},
+            check=True,
+            capture_output=True,
+        )
 
 
 def three(folder: Path, environment: Mapping[str, str]) -> dict[str, ServiceProcess]:
