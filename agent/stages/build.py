@@ -17,6 +17,7 @@ from agent.stages.fallback.answers import AnswerChain
 from agent.stages.fallback.chain import Chain, Link, Patience
 from agent.stages.fallback.recognition import RecognitionChain
 from agent.stages.fallback.speech import SpeechChain
+from agent.stages.languages import heard_language, spoken_language
 from agent.stages.providers import LOCAL, Request, find_provider
 from agent.stages.voices import resolve_voice
 
@@ -59,8 +60,9 @@ def build_stages(
     `StageUnavailable`.
     """
     choice = choose(settings, names)
-    speaks = resolve_voice(voice, language, settings.tts_voice_gender)
-    request = Request(settings, language, speaks, collection)
+    spoken = spoken_language(language, settings)
+    speaks = resolve_voice(voice, spoken, settings.tts_voice_gender)
+    request = Request(settings, heard_language(language), speaks, collection)
     known = breakers or Breakers(BreakerOptions(pause_s=settings.breaker_seconds))
     return Stages(
         stt=_recognizer(_built(choice.recognition, request, known), settings),

@@ -6,6 +6,7 @@ From the settings and this machine's files alone; it tells the names of variable
 import pkgutil
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
+from typing import Any
 
 from agent.settings import AgentSettings
 from agent.stages.choice import (
@@ -17,7 +18,8 @@ from agent.stages.choice import (
     is_installed,
 )
 from agent.stages.errors import StageUnavailable
-from agent.stages.providers import NONE, PROVIDERS, STAGES, Missing, Stage, find_provider
+from agent.stages.languages import spoken_language
+from agent.stages.providers import NONE, PROVIDERS, STAGES, Missing, Offer, Stage, find_provider
 from agent.stages.providers.plugin import PREFIX
 from agent.stages.providers.voice import Voice
 from agent.stages.voices import list_voices, resolve_voice
@@ -110,13 +112,20 @@ def survey_voices(
                 for name, offer in offers
             ),
         )
-        for voice in list_voices(language, first)
+        for voice in list_voices(spoken_language(language, settings), first)
     )
+
+
+def _languages(offer: Offer[Any], settings: AgentSettings) -> tuple[str, ...]:
+    """Those that it knows here, sorted; none where they are not listed."""
+    here = None if offer.languages_here is None else offer.languages_here(settings)
+    return tuple(sorted(offer.languages if here is None else here))
 
 
 def default_voice(settings: AgentSettings, language: str) -> Voice:
     """The voice of a session in that language that names none."""
-    return resolve_voice(settings.default_voice, language, settings.tts_voice_gender)
+    spoken = spoken_language(language, settings)
+    return resolve_voice(settings.default_voice, spoken, settings.tts_voice_gender)
 
 
 def installed_plugins() -> tuple[str, ...]:
@@ -156,7 +165,7 @@ def _standings(stage: Stage, settings: AgentSettings, installed: Installed) -> t
             provider.name,
             provider.label,
             offer.about,
-            tuple(sorted(offer.languages)),
+            _languages(offer, settings),
             offer.automatic,
             tuple(all_that_is_missing(offer, settings, installed)),
         )
