@@ -11,6 +11,20 @@ from tests.rooms.server import DevroomProcess
 
 StartHost = Callable[..., HostProcess]
 
+_NOBODY = "http://127.0.0.1:9"
+VENDORS_THAT_ARE_DOWN = {
+    "STT_PROVIDER": "local",
+    "LLM_PROVIDER": "local",
+    "TTS_PROVIDER": "local",
+    "ASSEMBLY_API_KEY": "key",
+    "ASSEMBLY_BASE_URL": "ws://127.0.0.1:9",
+    "GROQ_API_KEY": "key",
+    "GROQ_BASE_URL": _NOBODY,
+    "INWORLD_API_KEY": "key",
+    "INWORLD_BASE_URL": f"{_NOBODY}/",
+}
+"""For calls that ask for them; nobody listens on that port."""
+
 _numbers = itertools.count(1)
 
 
@@ -88,6 +102,7 @@ def talking_host(
         "DRAIN_TIMEOUT_SECONDS": "1",
         "TURN_DETECTION": "vad",
         "LOG_LEVEL": "DEBUG",
+        **VENDORS_THAT_ARE_DOWN,
     }
     process = HostProcess(tmp_path_factory.mktemp("t"), redis_process, rooms.url, settings)
     try:

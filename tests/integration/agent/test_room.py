@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from livekit import api
 
+from agent.assistants.description import StageProviders
 from agent.host_protocol import End
 from agent.job import (
     AgentEnded,
     AgentExited,
     AgentJoined,
+    Brief,
     EndReason,
     Job,
     Role,
@@ -132,6 +134,31 @@ async def test_what_the_documents_do_not_hold(call: Call) -> None:
     assert user.sources[-1][1] == []
     await user.until_quiet(since=asked_at)
     assert "not find" in call.turns()[-1].text
+
+
+async def test_vendors_that_are_down(
+    talking_host: HostProcess, user: User, session_id: str
+) -> None:
+    """Catches a call that is silent, deaf or over because its vendors refuse it."""
+    stages = StageProviders(
+        recognition="assemblyai,local", answers="groq,local", speech="inworld,local"
+    )
+    wanted = replace(job(session_id), brief=Brief(stages=stages))
+    call = Call(talking_host, user, wanted, talking_host.spawn(wanted))
+    try:
+        await user.until_quiet()
+        assert user.heard_s() > 1.0
+        asked_at = await user.type(RETURNS)
+        await user.until_quiet(since=asked_at)
+        answered_at = time.monotonic()
+        await user.speak(AUDIO / "go-forward.wav")
+        await user.until_quiet(since=answered_at)
+        heard = [turn.text for turn in call.turns() if turn.role is Role.USER]
+    finally:
+        talking_host.ask(End(session_id))
+        await user.until(lambda: not alive(call.pid), what="agent gone")
+    assert heard[0] == RETURNS
+    assert "forward ten meters" in " ".join(heard[1:])
 
 
 async def test_a_typed_turn_interrupts(call: Call) -> None:
