@@ -6,6 +6,7 @@ that leaves nobody, recognition and speech are done without, and the choice says
 it. A list such as `assemblyai,local` is the chain itself, and whoever is missing there is an error.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
@@ -288,6 +289,8 @@ class _Choosing:
 
 def is_installed(module: str) -> bool:
     """Whether a module can be imported. Imports nothing, not even the packages it is in."""
+    if module in sys.modules:
+        return sys.modules[module] is not None  # by None an import is refused
     path = None
     for part in module.split("."):
         spec = PathFinder.find_spec(part, path)
