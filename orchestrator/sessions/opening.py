@@ -7,6 +7,8 @@ from pydantic import JsonValue
 
 from agent.assistants.description import Description
 from agent.assistants.files import Assistants
+from agent.stages.choice import StageNames, choose
+from agent.stages.errors import StageUnavailable
 from agent.stages.voices import resolve_voice
 from orchestrator.assistants import brief_of, choose_assistant
 from orchestrator.errors import InvalidField
@@ -14,6 +16,7 @@ from orchestrator.sessions.session import Session, new_session_id
 from orchestrator.settings import Settings
 
 DEFAULT_USER_NAME = "User"
+UNHEARD = "Speech in this language is not recognised here; what is typed is answered."
 _GREETINGS = {
     "en": "Hello! How can I help you?",
     "ar": "مرحبًا! كيف يمكنني مساعدتك؟",
@@ -50,7 +53,8 @@ def open_session(
     """
     chosen = choose_assistant(wishes.assistant, settings, assistants)
     language = wishes.language or chosen.language or settings.default_language_code
-    voice, warning = _voice(wishes.voice or chosen.voice, language, settings)
+    voice, voice_warning = _voice(wishes.voice or chosen.voice, language, settings)
+    warnings = filter(None, (voice_warning, _deafness(language, chosen, settings)))
     greeting = chosen.greeting if wishes.opening_line is None else wishes.opening_line
     session_id = new_session_id(at)
     session = Session(
@@ -69,7 +73,16 @@ def open_session(
         created_at=at,
         queued_at=at,
     )
-    return session, warning
+    return session, " ".join(warnings) or None
+
+
+def _deafness(language: str, chosen: Description, settings: Settings) -> str | None:
+    """What to tell a client whose user cannot be heard, where that is known beforehand."""
+    try:
+        stages = choose(settings, StageNames(**chosen.stages.model_dump()))
+    except StageUnavailable:
+        return None  # the session itself says what is wrong
+    return None if stages.hears(language) else UNHEARD
 
 
 def _voice(asked: str | None, language: str, settings: Settings) -> tuple[str, str | None]:

@@ -70,6 +70,16 @@ def test_typed_questions_find_their_document(
     assert len(asked) - len(missed) >= needed, missed
 
 
+def test_questions_in_two_languages_find_their_document(base: KnowledgeBase) -> None:
+    """Catches a user who mixes Arabic and English in one question, and is not understood."""
+    mixed = TypeAdapter(list[Question]).validate_json((HERE / "mixed.json").read_bytes())
+    missed = [q.question for q in mixed if not (first(base, q.question) or "").endswith(q.filename)]
+    answered = sum(base.search(q.question).answerable for q in mixed)
+    report(typed="mixed", right=len(mixed) - len(missed), answered=answered, of=len(mixed))
+    assert len(missed) <= 1, missed
+    assert answered >= 11
+
+
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_answerable_questions_are_not_refused(base: KnowledgeBase, language: str) -> None:
     """Catches a threshold or a weighing that makes the assistant deny what it knows."""

@@ -8,7 +8,7 @@ from agent.assistants.description import Description, StageProviders
 from agent.assistants.files import Assistants
 from agent.job import NO_BRIEF
 from orchestrator.errors import InvalidField
-from orchestrator.sessions.opening import Wishes, open_session
+from orchestrator.sessions.opening import UNHEARD, Wishes, open_session
 from orchestrator.sessions.session import SessionStatus, is_session_id
 from orchestrator.settings import Settings
 from tests.unit.orchestrator.sessions import NOW
@@ -63,6 +63,33 @@ def test_an_empty_opening_line_stays_empty() -> None:
     assert open_session(Wishes(), settings, NO_ASSISTANTS, at=NOW)[0].opening_line == "Hi there."
 
 
+@pytest.mark.parametrize(
+    ("language", "keys", "heard"),
+    [
+        ("ar-EG", {}, False),
+        ("en-US", {}, True),
+        ("ar-EG", {"assembly_api_key": "k"}, True),
+        ("en-US", {"stt_provider": "none"}, False),
+    ],
+)
+def test_a_language_that_nobody_hears_is_said(
+    language: str, keys: dict[str, str], heard: bool
+) -> None:
+    """Catches an Arabic caller without any key who talks to somebody deaf, and is not told."""
+    wishes = Wishes(language=language)
+    _, warning = open_session(wishes, _settings(**keys), NO_ASSISTANTS, at=NOW)
+    assert warning == (None if heard else UNHEARD)
+
+
+def test_both_warnings_are_told() -> None:
+    """Catches one warning that hides the other."""
+    wishes = Wishes(language="ar-EG", voice="Zaphod")
+    _, warning = open_session(wishes, _settings(), NO_ASSISTANTS, at=NOW)
+    assert warning is not None
+    assert "Omar" in warning
+    assert UNHEARD in warning
+
+
 def test_an_unknown_voice_falls_back_with_a_warning() -> None:
     """Catches a session that fails for a voice, and a fallback that nobody is told of."""
     session, warning = open_session(Wishes(voice="Zaphod"), _settings(), NO_ASSISTANTS, at=NOW)
@@ -99,7 +126,7 @@ def test_an_assistant_wins_over_the_settings(shop: Settings) -> None:
     )
     assert (session.language, session.voice) == ("ar-EG", "Nour")
     assert (session.opening_line, session.knowledge_base) == ("أهلًا بك", "lamps")
-    assert warning is None
+    assert warning == UNHEARD
     brief = session.job(history_turns=4).brief
     assert (brief.assistant, brief.instructions) == ("shop", "You are Noor.")
     assert brief.stages.answers == "local"
