@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
+from itertools import chain
 from typing import Any
 
 from agent.settings import AgentSettings
@@ -214,10 +215,12 @@ class _Choosing:
                 members += found
             else:
                 members.append(self._named(name))
-        chain = tuple({member.provider: member for member in reversed(members)}.values())[::-1]
-        if not chain:
+        if not members:
             return self._without()
-        return Chosen(self.stage, chain, left_out=tuple(left_out))
+        once: dict[str, Member] = {}
+        for member in members:
+            once.setdefault(member.provider, member)
+        return Chosen(self.stage, tuple(once.values()), left_out=tuple(left_out))
 
     def _automatic(self) -> tuple[list[Member], list[str]]:
         members: list[Member] = []
@@ -228,7 +231,8 @@ class _Choosing:
             missing = what_is_missing(offer, self.settings, self.installed)
             if missing is None:
                 members.append(self._member(provider, offer, members))
-            elif offer.needs and not missing.variable:
+            elif any(map(self.settings.variable, chain.from_iterable(offer.needs))):
+                # somebody wants it: a part of what it needs is set
                 left_out.append(f"{provider.label}: {missing}")
         return members, left_out
 

@@ -67,6 +67,23 @@ def test_a_list_is_the_order_of_fallback() -> None:
     assert names(choice.recognition) == ["groq", "local"]
 
 
+def test_nobody_is_in_a_list_twice() -> None:
+    """Catches `auto` moving the provider that was named first to where it has it itself."""
+    choice = chosen(groq_api_key="key", llm_provider="groq,local,auto,groq")
+    assert names(choice.answers) == ["groq", "local"]
+
+
+def test_a_key_of_two_is_told_of() -> None:
+    """Catches a key that is set and of no effect without a word."""
+    given = settings(provider_variables={"AZURE_SPEECH_KEY": SecretStr("k")})
+    choice = choose(given, installed=lambda _: True)
+    assert names(choice.speech) == ["local"]
+    assert "left out: Azure: AZURE_SPEECH_REGION is not set" in choice.speech.told
+    assert not choice.speech.remedy
+    missing = settings(provider_variables={"GOOGLE_APPLICATION_CREDENTIALS": SecretStr("/none")})
+    assert "Google" in choose(missing, installed=lambda _: True).recognition.told
+
+
 def test_a_conversation_may_have_its_own() -> None:
     """Catches names of a conversation that are dropped, or that change what it left open."""
     given = settings(groq_api_key=SecretStr("k"), tts_provider="none")
