@@ -67,7 +67,7 @@ def main(service: Service) -> int:
         level=settings.log_level, format=f"{service.name} %(levelname)s %(message)s"
     )
     try:
-        listener = socket.create_server((options.host, options.port), backlog=_BACKLOG)
+        listener = _claim(options.host, options.port)
     except OSError as error:
         sys.stderr.write(f"port {options.port} of {options.host}: {error.strerror}\n")
         return 1
@@ -102,6 +102,7 @@ async def _serve(
             timeout_graceful_shutdown=STOP_WITHIN_S,
             ws_max_size=MAX_MESSAGE_BYTES,
             ws_max_queue=_QUEUED_FRAMES,
+            backlog=_BACKLOG,
             ws_ping_interval=PING_S,
             ws_ping_timeout=PING_S,
             ws_per_message_deflate=False,
@@ -112,6 +113,19 @@ async def _serve(
         # the web server sees to it from now on, and tells again when it is done
         _on_stop(lambda: None)
         await server.serve(sockets=[listener])
+
+
+def _claim(host: str, port: int) -> socket.socket:
+    """Take the port, and refuse connections until the engine is there. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    claimed = socket.socket(family, kind, protocol)
+    try:
+        claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claimed.bind(address)
+    except OSError:
+        claimed.close()
+        raise
+    return claimed
 
 
 def _on_stop(then: Callable[[], object]) -> None:
