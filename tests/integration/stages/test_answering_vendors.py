@@ -182,6 +182,28 @@ async def test_gemini_answers_as_a_stream_of_events(machine: AgentSettings, vend
     await answerer.aclose()
 
 
+async def test_anthropic_takes_a_conversation_that_the_agent_began(
+    machine: AgentSettings, vendor: Serve
+) -> None:
+    """Catches a greeting for which every answer is refused: there the user speaks first."""
+    server = Endpoint(_message())
+    address = await vendor("/v1/messages", server.answer)
+    variables = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": address}
+    answerer = built(machine, "anthropic", "answers", **variables)
+    context = llm.ChatContext.empty()
+    context.add_message(role="system", content="Be brief.")
+    context.add_message(role="assistant", content="Hello! How can I help you?")
+    context.add_message(role="system", content="The shop opens at nine.")
+    context.add_message(role="user", content="When do you open?")
+    async with answerer.chat(chat_ctx=context, conn_options=ONCE) as stream:
+        assert [chunk async for chunk in stream]
+    messages = server.asked["messages"]
+    assert isinstance(messages, list)
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert "The shop opens at nine." in json.dumps(server.asked)
+    await answerer.aclose()
+
+
 REFUSALS: dict[str, tuple[str, Callable[[str], dict[str, str]]]] = {
     "openai": (
         "/v1/chat/completions",
