@@ -139,6 +139,9 @@ class LocalEmbedder(OpenAIEmbedder):
             model=PASSAGE_MODEL,
             query_model=QUERY_MODEL,
             timeout_s=timeout_s,
+            # it is there or it is being started again: the next look of the indexer tries anew
+            max_retries=1,
+            retry_delay_s=0.25,
             socket_path=socket_path,
         )
         self._path = model_path

@@ -149,7 +149,7 @@ CATALOGUE: tuple[Model, ...] = (
         value="embedding/multilingual-e5-small",
         folder="embedding/multilingual-e5-small",
         source=HubFiles("intfloat/multilingual-e5-small", ("onnx/model.onnx", "tokenizer.json")),
-        # its cosines are all high: unrelated texts have 0.75
+        # its authors say that its cosines are from 0.7 to 1.0
         settings={"EMBEDDING_SIMILARITY": "0.85"},
         options={"query_prefix": "query: ", "passage_prefix": "passage: "},
     ),
