@@ -230,16 +230,17 @@ class _Choosing:
                 continue
             missing = what_is_missing(offer, self.settings, self.installed)
             if missing is None:
-                members.append(self._member(provider, offer, members))
+                alone = provider is LOCAL and not members and not left_out
+                members.append(self._member(provider, offer, alone=alone))
             elif any(map(self.settings.variable, chain.from_iterable(offer.needs))):
                 # somebody wants it: a part of what it needs is set
                 left_out.append(f"{provider.label}: {missing}")
         return members, left_out
 
-    def _member(self, provider: Provider, offer: Offer[Any], before: list[Member]) -> Member:
+    def _member(self, provider: Provider, offer: Offer[Any], *, alone: bool) -> Member:
         keys = [next(filter(self.settings.variable, group)) for group in offer.needs]
         reason = " and ".join(keys) or offer.about
-        if provider is LOCAL and not before:
+        if alone:
             reason += "; no provider's key is set"
         return Member(provider.name, provider.label, reason)
 
