@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -22,6 +23,8 @@ START_S = 60.0
 """How long an engine may take to load its models."""
 STOP_S = 2.0
 _AGAIN_S = 1.0
+_FOLDERS = "majlis-service-"
+"""How the folders of engines' sockets begin; then comes the service's pid."""
 _PR_SET_PDEATHSIG = 1
 
 _log = logging.getLogger(__name__)
@@ -59,7 +62,8 @@ async def running(engine: Engine, settings: AgentSettings) -> AsyncIterator[Agen
     The socket is in a folder of its own, so that whatever else runs on this machine may have such
     an engine too. Raises `EngineFailed`.
     """
-    with tempfile.TemporaryDirectory(prefix="majlis-") as folder:
+    sweep(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDERS}{os.getpid()}-") as folder:
         own = settings.model_copy(update={"run_dir": Path(folder)})
         process = await _start(engine, own)
         try:
@@ -73,6 +77,14 @@ async def running(engine: Engine, settings: AgentSettings) -> AsyncIterator[Agen
         finally:
             keeper.cancel()
             await asyncio.wait({keeper})
+
+
+def sweep(folder: Path) -> None:
+    """Remove what services left behind that were killed."""
+    for left in folder.glob(f"{_FOLDERS}*-*"):
+        pid = left.name.removeprefix(_FOLDERS).partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 async def stop(process: asyncio.subprocess.Process, *, within_s: float = STOP_S) -> None:
