@@ -14,9 +14,11 @@ _KEYS = ("ASSEMBLY_API_KEY", "ASSEMBLYAI_API_KEY")
 def _recognizer(request: Request) -> "stt.STT[Any]":
     from livekit.plugins import assemblyai
 
+    primary = request.primary_language
     return assemblyai.STT(
         api_key=request.first(*_KEYS),
-        language_codes=[request.primary_language],
+        # who speaks Arabic says English names and terms in between
+        language_codes=["ar", "en"] if primary == "ar" else [primary],
         base_url=request.variable("ASSEMBLY_BASE_URL", _URL),
     )
 

@@ -114,6 +114,15 @@ def test_google_speaks_arabic_by_its_own_code_and_hears_it_by_another(tmp_path: 
         assert heard._config.languages == ["ar-EG"]  # type: ignore[attr-defined]  # the plugin's
 
 
+@pytest.mark.parametrize(
+    ("language", "codes"), [("ar-EG", ["ar", "en"]), ("en-GB", ["en"]), ("fr-FR", ["fr"])]
+)
+def test_who_speaks_arabic_may_mix_it_with_english(language: str, codes: list[str]) -> None:
+    """Catches English words in Arabic speech that are forced into Arabic."""
+    made = built("assemblyai", "recognition", "ASSEMBLYAI_API_KEY", language=language)
+    assert made._opts.language_codes == codes  # type: ignore[attr-defined]  # the plugin's
+
+
 def test_another_plugin_is_had_by_its_name() -> None:
     """Catches a plugin that gets no key, or that is not told as what it is."""
     made = built("plugin:rime", "speech", "RIME_API_KEY")
