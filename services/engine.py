@@ -65,18 +65,24 @@ async def running(engine: Engine, settings: AgentSettings) -> AsyncIterator[Agen
     sweep(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=f"{_FOLDERS}{os.getpid()}-") as folder:
         own = settings.model_copy(update={"run_dir": Path(folder)})
-        process = await _start(engine, own)
+        kept = _Kept(await _start(engine, own))
         try:
-            await _until_listening(engine, own, process)
-        except BaseException:
-            await stop(process)
-            raise
-        keeper = asyncio.create_task(_keep(engine, own, process), name=f"engine.{engine.name}")
-        try:
-            yield own
+            await _until_listening(engine, own, kept.process)
+            keeper = asyncio.create_task(_keep(engine, own, kept), name=f"engine.{engine.name}")
+            try:
+                yield own
+            finally:
+                keeper.cancel()
+                await asyncio.wait({keeper})
         finally:
-            keeper.cancel()
-            await asyncio.wait({keeper})
+            await stop(kept.process)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The engine's process, whichever it is now."""
+
+    process: asyncio.subprocess.Process
 
 
 def sweep(folder: Path) -> None:
@@ -107,18 +113,13 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def _keep(
-    engine: Engine, settings: AgentSettings, process: asyncio.subprocess.Process
-) -> None:
-    """See to it that the engine runs, until cancelled; then end it."""
-    try:
-        while True:
-            code = await process.wait()
-            _log.error("%s ended with exit code %s; it is started again", engine.name, code)
-            await asyncio.sleep(_AGAIN_S)
-            process = await _start(engine, settings)
-    finally:
-        await stop(process)
+async def _keep(engine: Engine, settings: AgentSettings, kept: _Kept) -> None:
+    """See to it that the engine runs, until cancelled."""
+    while True:
+        code = await kept.process.wait()
+        _log.error("%s ended with exit code %s; it is started again", engine.name, code)
+        await asyncio.sleep(_AGAIN_S)
+        kept.process = await _start(engine, settings)
 
 
 async def _start(engine: Engine, settings: AgentSettings) -> asyncio.subprocess.Process:
