@@ -236,7 +236,7 @@ class Assistant(Agent):
         await question.committed.wait()
         await asyncio.sleep(filler.after_s)
         question.announced = True
-        return f"{filler.text} "
+        return f"{filler.text}\n"  # livekit-agents holds back what ends otherwise
 
     def _without_fillers(self, chat_ctx: llm.ChatContext) -> llm.ChatContext:
         """A model that sees them in its own answers begins to write them; changes a copy."""

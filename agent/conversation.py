@@ -472,8 +472,8 @@ class Conversation:
             self._no_words = None
 
     def _say(self, line: str) -> None:
-        """Say a line that is no part of the conversation."""
-        if not self._closing:
+        """Say a line that is no part of the conversation, unless somebody else is talking."""
+        if not self._closing and not self._assistant.keeps_quiet:
             with contextlib.suppress(RuntimeError):  # it has not begun, or is over
                 self.session.say(line, add_to_chat_ctx=False)
 

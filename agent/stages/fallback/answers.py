@@ -127,7 +127,8 @@ class _Answer(llm.LLMStream):
 
     async def _ask(self, link: Link[_LLM], deadline: float) -> None:
         if self._has_spoken:
-            self._say(self._answers.begin_again)
+            # livekit-agents holds back what does not end a line, as it may be Markdown
+            self._say(f"{self._answers.begin_again}\n")
         answered = False
         once = replace(self._conn_options, max_retry=0)
         stall_s = self._answers.chain.patience.stall_s

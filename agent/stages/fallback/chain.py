@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from livekit.agents import APIConnectionError, APIConnectOptions, APITimeoutError
 
-from agent.stages.breaker import Breaker
+from agent.stages.breaker import Breaker, State
 from agent.stages.fallback.failure import failure_of
 
 FIRST_RETRY_S = 0.1
@@ -195,7 +195,8 @@ class Chain(Generic[_S]):
                 "breaker": link.breaker.state.name.lower(),
             },
         )
-        return failure.retryable and not pause_s
+        is_out = link.breaker.state is State.OPEN and not self.is_last(link)
+        return failure.retryable and not pause_s and not is_out
 
     def _on_error(self, provider: str, event: Any) -> None:
         # livekit-agents raises it anew then, and what it was raised for is lost

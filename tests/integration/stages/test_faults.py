@@ -223,8 +223,10 @@ async def test_a_model_that_fails(
     groq = Groq(fault)
     address = await vendor(groq.path, groq.answer)
     said = phrases(language)
+    # so long that only the announcement can be heard in time
+    first_token = {"rag_first_token_seconds": 1.3 * PROMISED_S} if fault is Fault.SLOW else {}
     with ending(groq):
-        async with held(machine, language=language, **answering(address)) as made:
+        async with held(machine, language=language, **answering(address), **first_token) as made:
             asked_at = time.monotonic()
             made.conversation.type("How long?")
             (answer,) = await made.until_answered()
@@ -234,7 +236,7 @@ async def test_a_model_that_fails(
         case Fault.SLOW:
             assert answer.startswith(said.one_moment)
         case Fault.STALLED | Fault.CLOSED:
-            assert said.begin_again.strip() in answer
+            assert said.begin_again in answer
             assert "The vendor says" in answer
         case _:
             assert "vendor" not in answer

@@ -23,10 +23,12 @@ NO_RETRIES = APIConnectOptions(max_retry=0, retry_interval=0.0, timeout=5.0)
 
 
 class ScriptedLLM(llm.LLM[Any]):
-    """Gives these answers, one after the other; None fails."""
+    """Gives these answers, one after the other, as soon as it may; None fails."""
 
     def __init__(self, answers: Iterable[str | None]) -> None:
         super().__init__()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.answers = list(answers)
         self.asked: list[llm.ChatContext] = []
 
@@ -45,6 +47,7 @@ class ScriptedLLM(llm.LLM[Any]):
 class _Answer(llm.LLMStream):
     async def _run(self) -> None:
         assert isinstance(self._llm, ScriptedLLM)
+        await self._llm.may_answer.wait()
         answer = self._llm.answers.pop(0)
         if answer is None:
             raise APIConnectionError("scripted")

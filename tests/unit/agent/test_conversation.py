@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from livekit.agents import UserInputTranscribedEvent
 
 from agent.conversation import MAX_FAILED_ANSWERS, Conversation, turn_handling
-from agent.job import Job, Role, Turn
+from agent.job import AgentState, Job, Role, Turn
 from agent.knowledge.context import retrieval_in
 from agent.knowledge.speculation import Origin
 from agent.phrases import phrases
@@ -23,7 +23,12 @@ def settings(**fields: object) -> AgentSettings:
 
 @asynccontextmanager
 async def conversation(
-    model: ScriptedLLM, *, attempt: int = 0, history: tuple[Turn, ...] = (), kept: int = 10
+    model: ScriptedLLM,
+    *,
+    attempt: int = 0,
+    history: tuple[Turn, ...] = (),
+    kept: int = 10,
+    **fields: object,
 ) -> AsyncIterator[tuple[Conversation, Remembering]]:
     job = Job(
         session_id="session_a",
@@ -40,7 +45,7 @@ async def conversation(
     )
     heard = Remembering()
     talk = Conversation(
-        job, settings(max_session_history=kept), stages(model), ScriptedRetriever(), heard
+        job, settings(max_session_history=kept, **fields), stages(model), ScriptedRetriever(), heard
     )
     await talk.start()
     try:
@@ -134,6 +139,37 @@ async def test_giving_up() -> None:
         for number in range(MAX_FAILED_ANSWERS):
             talk.type(f"Question {number}")
             await until_turns(heard, number + 1)
+        await until(heard, lambda: heard.failure)
+    assert heard.failure == "llm_error"
+
+
+async def test_an_answer_that_takes_long() -> None:
+    """Catches silence, and a model that learns to announce its answers from its own history."""
+    model = ScriptedLLM(["Thirty days.", "Ten."])
+    model.may_answer.clear()
+    async with conversation(model, filler_seconds=0.01) as (talk, heard):
+        talk.type("How long?")
+        await until(heard, lambda: AgentState.SPEAKING in heard.states)
+        model.may_answer.set()
+        await until_turns(heard, 2)
+        assert heard.turns[1].text == f"{ENGLISH.one_moment}\nThirty days."
+        talk.type("And now?")
+        await until_turns(heard, 4)
+    said = [(m.role, m.text_content) for m in model.asked[1].messages()]
+    assert ("assistant", "Thirty days.") in said
+
+
+async def test_giving_up_though_answers_were_announced() -> None:
+    """Catches a model that never answers and is taken for one that did, as something was said."""
+    model = ScriptedLLM([None] * MAX_FAILED_ANSWERS)
+    async with conversation(model, filler_seconds=0.01) as (talk, heard):
+        for number in range(1, MAX_FAILED_ANSWERS + 1):
+            model.may_answer.clear()
+            heard.states.clear()
+            talk.type(f"Question {number}")
+            await until(heard, lambda: AgentState.SPEAKING in heard.states)
+            model.may_answer.set()
+            await until_turns(heard, 2 * number - (number == MAX_FAILED_ANSWERS))
         await until(heard, lambda: heard.failure)
     assert heard.failure == "llm_error"
 

@@ -342,6 +342,20 @@ async def test_stages_that_fail_again_and_again(answer: str | None, code: ErrorC
     assert not any(event.fatal for event in made.told.of(Failed))
 
 
+@pytest.mark.parametrize("streams", [True, False])
+async def test_an_answer_that_takes_long(streams: bool) -> None:
+    """Catches silence; and a word ahead of a text that is wanted whole before anything is heard."""
+    options = {"filler_seconds": 0.01, "enable_sentence_streaming": streams}
+    async with held("Thirty days.", **options) as made:
+        made.model.may_answer.clear()
+        made.talk.do(TypeText("How long?"))
+        await made.told.until(lambda: made.told.of(Audio if streams else AnswerBegan))
+        made.model.may_answer.set()
+        await made.told.answers(1)
+    said = [event.text.strip() for event in made.told.of(Sentence)]
+    assert said == (["One moment, please."] if streams else []) + ["Thirty days."]
+
+
 async def test_a_language_that_nobody_recognises() -> None:
     """Catches a spoken turn that is never answered; typing works."""
     async with held("Yes.", hears=False) as made:
