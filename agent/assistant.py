@@ -116,6 +116,8 @@ class Assistant(Agent):
         """Set when it is decided whether a turn is answered."""
         self.declines_turn = False
         """The next turn is not to be answered."""
+        self.calls_tool = False
+        """What the model says now is but the beginning of its answer: it has called a tool."""
         self.keeps_quiet = False
         """Somebody else talks with the user: nothing is answered."""
 
@@ -172,6 +174,7 @@ class Assistant(Agent):
         """
         if self.keeps_quiet:
             return
+        self.calls_tool = False
         message = _last_question(chat_ctx)
         if message is None:
             async for chunk in Agent.default.llm_node(self, chat_ctx, tools, model_settings):
@@ -184,6 +187,7 @@ class Assistant(Agent):
         try:
             async with aclosing(chunks), aclosing(self._announced(chunks, question)) as pieces:
                 async for piece in pieces:
+                    self.calls_tool |= _calls(piece)
                     yield piece
         except APIError:
             if not question.failed:
@@ -330,6 +334,10 @@ class Assistant(Agent):
 def _last_question(chat_ctx: llm.ChatContext) -> llm.ChatMessage | None:
     """The user's turn that is to be answered now."""
     return next((m for m in reversed(chat_ctx.messages()) if m.role == "user"), None)
+
+
+def _calls(piece: _Piece) -> bool:
+    return isinstance(piece, llm.ChatChunk) and bool(piece.delta and piece.delta.tool_calls)
 
 
 def _is_answer(piece: _Piece) -> bool:

@@ -344,6 +344,11 @@ class Conversation:
         return self._assistant.speculation
 
     @property
+    def calls_tool(self) -> bool:
+        """Whether what is said now is but the beginning of an answer: a tool was called for it."""
+        return self._assistant.calls_tool
+
+    @property
     def history(self) -> tuple[Turn, ...]:
         """What was said, as it was heard, oldest first; the latest turns only."""
         return tuple(self._heard)

@@ -32,6 +32,10 @@ class Narration(Protocol):
     def text_ended(self) -> None:
         """There are no more."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether this was but the beginning: a tool was called, and another narration follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -92,7 +96,8 @@ async def _read(
                 await known.put((count, sentence))
             count += 1
         narration.text_ended()
-        for one in held:
+        # where all of the text comes first, what was said before a tool was called is read only
+        for one in () if narration.goes_on else held:
             await known.put(one)
     finally:
         # also when the text could not be read to its end; whoever waits is to be woken

@@ -340,12 +340,22 @@ class Talk:
         self._tell(AnswerBegan())
 
     def _narrate(self) -> Answer:
-        whole = not self._settings.enable_sentence_streaming
-        answer = Answer(self._tell, self._sentence, whole=whole)
-        answer.is_cut = not self._answer_is_due
+        before = self._answer
+        goes_on = before is not None and before.goes_on and not before.is_cut
+        answer = Answer(
+            self._tell,
+            self._sentence,
+            whole=not self._settings.enable_sentence_streaming,
+            first_index=before.next_index if before is not None and goes_on else 0,
+            calls_tool=self._calls_tool,
+        )
+        answer.is_cut = not (self._answer_is_due or goes_on)
         self._answer_is_due = False
         self._answer = answer
         return answer
+
+    def _calls_tool(self) -> bool:
+        return self._conversation is not None and self._conversation.calls_tool
 
     def _sentence(self, index: int, text: str) -> Sentence:
         # asked each time, as another one may have taken over

@@ -43,9 +43,22 @@ Tell = Callable[[Event], None]
 
 
 class Answer(Narration):
-    """One answer, sentence by sentence. It falls silent when it is cut off."""
+    """One answer, or a part of it, sentence by sentence. It falls silent when it is cut off."""
 
-    def __init__(self, tell: Tell, sentence_of: Callable[[int, str], Sentence], *, whole: bool):
+    def __init__(
+        self,
+        tell: Tell,
+        sentence_of: Callable[[int, str], Sentence],
+        *,
+        whole: bool,
+        first_index: int = 0,
+        calls_tool: Callable[[], bool] = lambda: False,
+    ):
+        """`first_index`: how many sentences of the answer there were before. `calls_tool` tells,
+        once its text has ended, whether a further part follows."""
+        self.first_index = first_index
+        self._calls_tool = calls_tool
+        self._goes_on = False
         self.playback = Playback()
         self.is_cut = False
         self._tell = tell
@@ -58,18 +71,30 @@ class Answer(Narration):
     def whole(self) -> bool:
         return self._whole
 
+    @property
+    def goes_on(self) -> bool:
+        return self._goes_on
+
+    @property
+    def next_index(self) -> int:
+        """How many sentences of the answer there are by now."""
+        return self.first_index + len(self.playback.sentences)
+
     def sentence(self, index: int, text: str) -> None:
         self.playback.sentences.append(text)
         if text.strip():
             self._last_index = index
         if not self.is_cut:
-            self._tell(self._sentence_of(index, text))
+            self._tell(self._sentence_of(self.first_index + index, text))
 
     def is_last(self, sentence_index: int) -> bool:
         """Whether it is known that no further sentence is spoken."""
         return self._text_is_known and sentence_index == self._last_index
 
     def text_ended(self) -> None:
+        self._goes_on = self._calls_tool()
+        if self._goes_on:
+            return
         self._text_is_known = True
         if not self.is_cut:
             self._tell(TextEnded())
@@ -98,6 +123,15 @@ class _Segment:
     last_s: float = 0.0
     """Length of the chunk that was sent last."""
     resampler: Resampler | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what follows is of the same answer."""
+        return self.answer is not None and self.answer.goes_on
+
+    @property
+    def first_index(self) -> int:
+        return 0 if self.answer is None else self.answer.first_index
 
     @property
     def playback(self) -> Playback:
@@ -248,20 +282,24 @@ class ClientVoice(AudioOutput):
         segment.playback.sent(segment.last_s, self._clock())
         if is_first:
             self.on_playback_started(created_at=time.time())
-        self._tell(Audio(data, chunk.pcm.duration_s, chunk.sentence_index, is_last=segment.is_sent))
+        index = segment.first_index + chunk.sentence_index
+        self._tell(Audio(data, chunk.pcm.duration_s, index, is_last=segment.is_sent))
         self._sent(segment)
 
     async def _send_end(self, segment: _Segment) -> None:
-        if not self._sound.client_tells_playback and not await self._due(segment):
+        waits = segment.goes_on or not self._sound.client_tells_playback
+        if waits and not await self._due(segment):
             return
         segment.is_sent = True
-        self._tell(AudioEnded())
+        if not segment.goes_on:
+            self._tell(AudioEnded())
         self._sent(segment)
 
     def _sent(self, segment: _Segment) -> None:
         """A client that does not tell has heard everything when everything is out."""
         over = segment.is_sent and segment.is_captured and not segment.is_cut
-        if over and not self._sound.client_tells_playback:
+        # a client tells of the end of an answer, and not of a part's
+        if over and (segment.goes_on or not self._sound.client_tells_playback):
             self._finish(segment, played_s=segment.playback.sent_s, interrupted=False)
 
     async def _due(self, segment: _Segment) -> bool:
@@ -290,7 +328,7 @@ class ClientVoice(AudioOutput):
 
 
 def _is_last(segment: _Segment, chunk: _Chunk) -> bool:
-    if segment.waiting:
+    if segment.waiting or segment.goes_on:
         return False
     if segment.is_captured:
         return True

@@ -32,10 +32,14 @@ def calling(name: str, **arguments: object) -> llm.FunctionToolCall:
     )
 
 
-class Model(llm.LLM[Any]):
-    """Says these things or calls these tools, one after the other, and remembers what it saw."""
+Step = str | llm.FunctionToolCall | tuple[str, llm.FunctionToolCall]
 
-    def __init__(self, steps: Iterable[str | llm.FunctionToolCall]) -> None:
+
+class Model(llm.LLM[Any]):
+    """Says these things, calls these tools, or does both, one after the other; and remembers what
+    it saw."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
         super().__init__()
         self.steps = list(steps)
         self.seen: list[llm.ChatContext] = []
@@ -67,12 +71,13 @@ class _Step(llm.LLMStream):
     async def _run(self) -> None:
         assert isinstance(self._llm, Model)
         step = self._llm.steps.pop(0) if self._tools else "Notes."
-        delta = (
-            llm.ChoiceDelta(role="assistant", content=step)
-            if isinstance(step, str)
-            else llm.ChoiceDelta(role="assistant", tool_calls=[step])
-        )
-        self._event_ch.send_nowait(llm.ChatChunk(id="step", delta=delta))
+        for part in step if isinstance(step, tuple) else (step,):
+            delta = (
+                llm.ChoiceDelta(role="assistant", content=part)
+                if isinstance(part, str)
+                else llm.ChoiceDelta(role="assistant", tool_calls=[part])
+            )
+            self._event_ch.send_nowait(llm.ChatChunk(id="step", delta=delta))
 
 
 @asynccontextmanager
@@ -185,7 +190,7 @@ async def test_tools_of_a_server_come_once_it_answers() -> None:
 
 async def test_what_tools_gave_is_forgotten_with_its_turn() -> None:
     """Catches a context that grows with every call, or that begins with a result of nothing."""
-    steps: list[str | llm.FunctionToolCall] = []
+    steps: list[Step] = []
     for number in range(4):
         steps += [calling("order_status", number="7"), f"On the road, {number}."]
     model = Model(steps)
