@@ -1,7 +1,7 @@
 """Answers from a service that looks them up itself, in the place of a language model."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Never, assert_never
 
 import aiohttp
@@ -109,12 +109,13 @@ class ServiceLLM(llm.LLM[Never]):
         headers = {"Content-Type": "application/json", **credentials(self._token)}
         try:
             async with http.post(self._url, data=body, headers=headers, timeout=timeout) as answer:
-                if answer.status != 200:
-                    raise APIStatusError("the answer service refused", status_code=answer.status)
+                answer.raise_for_status()
                 async for line in _lines(answer.content):
                     yield line
         except TimeoutError as error:
             raise APITimeoutError("the answer service took too long") from error
+        except aiohttp.ClientResponseError as error:
+            raise APIStatusError("the answer service refused", status_code=error.status) from error
         except (aiohttp.ClientError, OSError) as error:
             raise APIConnectionError(
                 "the answer service cannot be reached, or went away"
@@ -126,7 +127,6 @@ def answer_request(chat_ctx: llm.ChatContext, language: str, collection: str) ->
     said = [m for m in chat_ctx.messages() if m.role in ("user", "assistant")]
     at = next((i for i in reversed(range(len(said))) if said[i].role == "user"), None)
     question = None if at is None else said[at]
-    before = said[: at or 0]
     told = [
         m.text_content or ""
         for m in chat_ctx.messages()
@@ -136,14 +136,24 @@ def answer_request(chat_ctx: llm.ChatContext, language: str, collection: str) ->
         question=((question and question.text_content) or "")[:MAX_QUESTION_CHARACTERS],
         language=language,
         collection=collection,
-        history=tuple(
-            PastTurn("user" if m.role == "user" else "assistant", text[:MAX_TURN_CHARACTERS])
-            for m in before[-MAX_HISTORY_TURNS:]
-            if (text := (m.text_content or "").strip())
-        ),
+        history=_history(said[: at or 0]),
         unsure=question is not None and may_be_misheard(question),
         instructions="\n\n".join(filter(None, told))[:MAX_INSTRUCTIONS_CHARACTERS],
     )
+
+
+def _history(said: Sequence[llm.ChatMessage]) -> tuple[PastTurn, ...]:
+    """The latest turns, as many as a request holds."""
+    turns: list[PastTurn] = []
+    left_bytes = MAX_MESSAGE_BYTES // 2
+    for message in reversed(said[-MAX_HISTORY_TURNS:]):
+        text = (message.text_content or "").strip()[:MAX_TURN_CHARACTERS]
+        left_bytes -= len(text.encode())
+        if left_bytes < 0:
+            break
+        if text:
+            turns.append(PastTurn("user" if message.role == "user" else "assistant", text))
+    return tuple(reversed(turns))
 
 
 class _AnswerStream(llm.LLMStream):

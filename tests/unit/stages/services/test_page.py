@@ -47,7 +47,7 @@ def examples(text: str) -> Iterator[str]:
 
 def types(union: Any) -> set[str]:
     """The types of a union's messages."""
-    return {f.default for member in get_args(union) for f in fields(member) if f.name == "type"}
+    return {str(f.default) for m in get_args(union) for f in fields(m) if f.name == "type"}
 
 
 @pytest.mark.parametrize(
