@@ -171,6 +171,7 @@ async def talk(questions: Sequence[str], base: KnowledgeBase, delay_s: float, ah
         retriever=late,
         cite=no_citation,
         memory=Memory(None, turns=2 * len(questions)),
+        unanswered=lambda: None,
     )
     session: AgentSession[None] = AgentSession(
         stt=ears,

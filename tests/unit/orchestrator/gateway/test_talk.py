@@ -345,8 +345,7 @@ async def test_stages_that_fail_again_and_again(answer: str | None, code: ErrorC
 @pytest.mark.parametrize("streams", [True, False])
 async def test_an_answer_that_takes_long(streams: bool) -> None:
     """Catches silence; and a word ahead of a text that is wanted whole before anything is heard."""
-    options = {"filler_seconds": 0.01, "enable_sentence_streaming": streams}
-    async with held("Thirty days.", **options) as made:
+    async with held("Thirty days.", filler_seconds=0.01, enable_sentence_streaming=streams) as made:
         made.model.may_answer.clear()
         made.talk.do(TypeText("How long?"))
         await made.told.until(lambda: made.told.of(Audio if streams else AnswerBegan))
