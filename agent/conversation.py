@@ -48,7 +48,7 @@ from agent.stages.errors import StageUnavailable
 from agent.stages.fallback.answers import writer_of
 from agent.stages.fallback.recognition import LATE, RecognitionChain
 from agent.tools.hand_over import AskForPerson
-from agent.tools.toolbox import Toolbox
+from agent.tools.toolbox import Overdue, Toolbox
 
 MAX_TYPED_CHARACTERS = 4000
 MAX_FAILED_ANSWERS = 3
@@ -193,6 +193,9 @@ class Conversation:
             settings.variable,
             ask_for_person=manner.ask_for_person,
             calls_tools=model is not None,
+            overdue=Overdue(settings.filler_seconds, self._on_slow_tool)
+            if manner.announces
+            else None,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         filler = Filler(self._phrases.one_moment, settings.filler_seconds)
@@ -397,6 +400,9 @@ class Conversation:
     async def _connect_tools(self) -> None:
         """Have the tools of servers too. Nobody waits for it: the conversation has begun."""
         await self._assistant.update_tools([*await self._toolbox.connect()])
+
+    def _on_slow_tool(self) -> None:
+        self._say(self._phrases.one_moment)
 
     def _own(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -11,8 +11,7 @@ from urllib.parse import quote
 import aiohttp
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from livekit.agents import llm
-from livekit.agents.llm import function_tool
+from livekit.agents.llm import RawFunctionTool, function_tool
 from livekit.agents.utils import http_context
 from pydantic import JsonValue
 from referencing import Registry
@@ -29,7 +28,7 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 Arguments = Mapping[str, JsonValue]
 
 
-def http_tool(described: HttpTool, headers: Mapping[str, str]) -> llm.Tool:
+def http_tool(described: HttpTool, headers: Mapping[str, str]) -> RawFunctionTool[..., Any]:
     """The tool. `headers` have their secrets; livekit's `http_context` is open when it is used."""
     # a registry of nothing: a schema may refer to itself, and nothing is ever fetched for it
     validator = Draft202012Validator(described.parameters, registry=Registry())

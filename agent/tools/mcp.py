@@ -38,7 +38,7 @@ class ServerTools:
         self._connecting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def connect(self) -> list[llm.Tool]:
+    async def connect(self) -> list[RawFunctionTool[..., Any]]:
         """What the server offers; nothing where it does not answer in time. Never raises."""
         described = self._described
         try:
@@ -88,7 +88,7 @@ class ServerTools:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _offered(self, tool: RawFunctionTool[..., Any]) -> llm.Tool:
+    def _offered(self, tool: RawFunctionTool[..., Any]) -> RawFunctionTool[..., Any]:
         name = tool.id
         described = self._described
 

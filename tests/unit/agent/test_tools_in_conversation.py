@@ -8,7 +8,12 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, llm
+from livekit.agents import (
+    DEFAULT_API_CONNECT_OPTIONS,
+    APIConnectOptions,
+    SpeechCreatedEvent,
+    llm,
+)
 from livekit.agents.utils import http_context, shortuuid
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
@@ -86,10 +91,11 @@ async def conversation(
     *tools: Tool,
     asked: list[tuple[str, str]] | None = None,
     kept: int = 10,
+    filler_s: float = 60.0,
 ) -> AsyncIterator[tuple[Conversation, Remembering]]:
     brief = Brief(assistant="shop", instructions="You are Noor.", tools=tools)
     job = Job("session_a", 1, "user", "User", "en-US", "Ashley", "", "default", brief=brief)
-    settings = AgentSettings(_env_file=None, max_session_history=kept)  # type: ignore[call-arg] # pydantic's
+    settings = AgentSettings(_env_file=None, max_session_history=kept, filler_seconds=filler_s)  # type: ignore[call-arg] # pydantic's
     options = SessionConnectOptions(llm_conn_options=NO_RETRIES)
     stages = Stages(stt=None, llm=model, tts=SilentTTS(), conn_options=options)
     heard = Remembering()
@@ -170,6 +176,37 @@ async def test_a_tool_that_fails() -> None:
     assert second[1]
     assert heard.turns[1].text == "I cannot tell."
     assert heard.failure == ""
+
+
+async def test_the_user_is_told_that_a_tool_takes_long() -> None:
+    """Catches silence while a service takes its time."""
+    asked, may_answer, spoken = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await may_answer.wait()
+        return web.Response(text="On the road.")
+
+    def speech_created(event: SpeechCreatedEvent) -> None:
+        if event.source == "say":
+            spoken.set()
+
+    app = web.Application()
+    app.router.add_get("/", handle)
+    async with TestServer(app) as server:
+        slow = HttpTool(
+            kind="http", name="order", description="x", url=str(server.make_url("/")), timeout_s=20
+        )
+        model = Model([calling("order"), "It is on the road."])
+        async with conversation(model, slow, filler_s=0.05) as (talk, heard):
+            talk.session.on("speech_created", speech_created)
+            talk.type("Where is my order?")
+            async with asyncio.timeout(10):
+                await asked.wait()
+                await spoken.wait()
+            may_answer.set()
+            await until_turns(heard, 2)
+    assert heard.turns[1].text == "It is on the road."
 
 
 async def test_tools_of_a_server_come_once_it_answers() -> None:
