@@ -293,22 +293,28 @@ class _Hearing(stt.RecognizeStream):
         return next((other for other in before if other.breaker.admit()), None)
 
     async def _watch(self, link: Link[_STT]) -> None:
-        """Ends, by an error, when the words of what was said are overdue."""
-        late_s = self._chain.patience.stall_s
+        """Ends, by an error, when the words of what was said are overdue.
+
+        The user's patience begins with the end of what was said, the recogniser's with its last
+        sign of life.
+        """
         limit_s = self._limit_s(link)
         while True:
             self._changed.clear()
-            overdue_s = self._overdue_s()
-            if overdue_s is None:
+            over_since = self._utterance.over_since
+            if over_since is None:
                 await self._changed.wait()
                 continue
-            if overdue_s >= late_s:
+            late_at = over_since + self._chain.patience.stall_s
+            limit_at = max(over_since, self._asked_at) + limit_s
+            now = time.monotonic()
+            if now >= late_at:
                 self._tell_if_late()
-            if overdue_s >= limit_s:
+            if now >= limit_at:
                 raise APITimeoutError("no words for what was said")
-            next_s = late_s if overdue_s < late_s else limit_s
+            next_at = limit_at if self._told_late else min(late_at, limit_at)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(next_s - overdue_s):
+                async with asyncio.timeout(next_at - now):
                     await self._changed.wait()
 
     def _limit_s(self, link: Link[_STT]) -> float:
@@ -320,13 +326,6 @@ class _Hearing(stt.RecognizeStream):
             return self._conn_options.timeout
         stall_s = self._chain.patience.stall_s
         return stall_s if link.stage.capabilities.interim_results else 2 * stall_s
-
-    def _overdue_s(self) -> float | None:
-        """How long the recogniser has been silent about what was said; None: it may be."""
-        over_since = self._utterance.over_since
-        if over_since is None:
-            return None
-        return time.monotonic() - max(over_since, self._asked_at)
 
     def _tell_if_late(self) -> None:
         if self._utterance.over_since is not None and not self._told_late:

@@ -24,6 +24,7 @@ from agent.stages.breaker import BreakerOptions, Breakers, State
 from tests.integration.stages.conftest import Serve, frames, speech
 from tests.integration.stages.faulty import (
     FAULTS,
+    LOUD,
     TONE,
     AssemblyAI,
     Fault,
@@ -105,7 +106,8 @@ class Mouth(AudioInput):
         if not self._waiting:
             return self._silence
         frame = self._waiting.pop(0)
-        self.ceased_at = time.monotonic()
+        if max(frame.data) > LOUD:
+            self.ceased_at = time.monotonic()
         return frame
 
 
