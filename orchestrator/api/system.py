@@ -52,6 +52,7 @@ async def root(request: Request, services: Provided) -> Response:
                 "end_session": "/api/session/end",
                 "session": "/api/session/{sessionId}",
                 "token": "/api/token",
+                "assistants": "/api/assistants",
                 "health": "/health",
                 "stats": "/stats",
                 "metrics": "/metrics",

@@ -87,7 +87,7 @@ class Vendors:
         return app
 
     async def _hear(self, request: web.Request) -> web.StreamResponse:
-        (language,) = json.loads(request.query["language_codes"])
+        language, *_ = json.loads(request.query["language_codes"])
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"type": "Begin", "id": "s1", "expires_at": 1})
@@ -102,8 +102,10 @@ class Vendors:
                 loud_s, silent_s = loud_s + length_s, 0.0
             else:
                 silent_s += length_s
-            if loud_s > SPOKEN_S and silent_s > SILENT_S and self.to_hear.get(language):
-                loud_s = 0.0
+            if silent_s < SILENT_S:
+                continue
+            spoke, loud_s = loud_s > SPOKEN_S, 0.0
+            if spoke and self.to_hear.get(language):
                 text = self.to_hear[language].pop(0)
                 words = text.split()
                 await socket.send_json(_turn(" ".join(words[: len(words) // 2]), end=False))

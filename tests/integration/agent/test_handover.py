@@ -68,7 +68,7 @@ async def test_a_person_takes_over_and_leaves(
     """Catches an assistant that talks into the conversation of two people, or never again."""
     english = phrases("en-US")
     call = Call(talking_host, user, job(session_id, brief=brief(60.0), opening_line=""))
-    await user.until(lambda: "listening" in user.states, what="the agent listens")
+    await user.until(lambda: "listening" in user.states, what="the agent listens", within_s=20)
     await user.type(HUMAN)
     await call.until_said(Role.ASSISTANT, english.handing_over)
     assert call.states() == [S.WAITING]
@@ -88,7 +88,7 @@ async def test_a_person_takes_over_and_leaves(
     assert call.states() == [S.WAITING, S.TAKEN, S.ENDED]
     answered = len(user.sources)
     await user.type("When are you open?")
-    await user.until(lambda: len(user.sources) > answered, what="an answer")
+    await user.until(lambda: len(user.sources) > answered, what="an answer", within_s=20)
     assert user.sources[-1][1][0]["filename"] == "en/opening-hours.md"
     await user.until(lambda: user.handovers == ["waiting", "taken", "ended"], what="attribute")
     streamed = [each["state"] for each in user.told_of_handover]
@@ -103,14 +103,14 @@ async def test_nobody_comes(talking_host: HostProcess, user: User, session_id: s
     arabic = phrases("ar-EG")
     wanted = job(session_id, brief=brief(1.0), language="ar-EG", opening_line="")
     call = Call(talking_host, user, wanted)
-    await user.until(lambda: "listening" in user.states, what="the agent listens")
+    await user.until(lambda: "listening" in user.states, what="the agent listens", within_s=20)
     await user.type(ARABIC_HUMAN)
     await call.until_said(Role.ASSISTANT, arabic.nobody_came)
     assert call.said(Role.ASSISTANT)[-2:] == [arabic.handing_over, arabic.nobody_came]
     assert call.states() == [S.WAITING, S.MISSED]
     answered = len(user.sources)
     await user.type("ما هي مدة إرجاع المنتج؟")
-    await user.until(lambda: len(user.sources) > answered, what="an answer")
+    await user.until(lambda: len(user.sources) > answered, what="an answer", within_s=20)
     assert user.sources[-1][1][0]["filename"].startswith("ar/")
     await end(call)
 
@@ -120,7 +120,7 @@ async def test_a_successor_keeps_quiet_too(
 ) -> None:
     """Catches an agent that takes over from a dead one, and talks while a person does."""
     call = Call(talking_host, user, job(session_id, brief=brief(60.0), opening_line=""))
-    await user.until(lambda: "listening" in user.states, what="the agent listens")
+    await user.until(lambda: "listening" in user.states, what="the agent listens", within_s=20)
     async with User(devroom.server, session_id, "person-huda"):
         await user.type(HUMAN)
         await call.until_state(S.TAKEN)
