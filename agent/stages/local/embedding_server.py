@@ -6,6 +6,7 @@ It speaks OpenAI's `POST /embeddings`, as `agent.knowledge.embeddings` does; the
 
 import json
 import logging
+import os
 import socket
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -155,6 +156,8 @@ def serve(model: EmbeddingModel, sock: socket.socket) -> None:
 
 def service(settings: AgentSettings) -> Service:
     """The embedding model of this machine, loaded and warm."""
+    # threads of the tokenizer's own would be missing in every fork
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     model = EmbeddingModel(model_path(settings.embedding_model_path, "EMBEDDING_MODEL_PATH"))
     try:
         model.embed(["Hello."], query=True)
