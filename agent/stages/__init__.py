@@ -10,6 +10,9 @@
     bounded_sentences.py, openai_recognizer.py, anthropic_answerer.py
                    what providers' plugins leave to us
     local/         the stages that need no key and no network
+    services/      the stages that run as services of their own (docs/services.md)
+    evidence.py    what an answer rests on, where somebody else looks it up
+    backoff.py     how long to wait before asking again
 
 Errors:
 
