@@ -118,7 +118,7 @@ _PATTERNS = {
     "phone": rf"(?<![A-Za-z0-9_.,/:@#+-])\+\d[\d ()-]{{5,24}}\d{_END}"
     rf"|{_FREE}\(\d{{2,4}}\)[ ]?\d{{3,4}}[ -]\d{{3,4}}{_END}"
     rf"|{_FREE}\d{{2,4}}(?:[ -]\d{{3,4}}){{2,3}}{_END}"
-    rf"|{_FREE}(?:800[ -]\d{{3,4}}|0\d{{6,14}}|\d{{3}}-\d{{4}}){_END}",
+    rf"|{_FREE}(?:800[ -]\d{{3,4}}|0\d{{6,14}}|\d{{3}}(?:-\d|[ ]0)\d{{3}}){_END}",
     "money_before": rf"(?<![A-Za-z])(?P<mb_c>{_CURRENCY})[ ]?(?P<mb_n>{_NUM})"
     rf"(?:(?P<mb_s>[kKmMbB]|bn)(?![A-Za-z])|[ ](?P<mb_w>{_WORD_SCALE}))?",
     "money_after": rf"{_FREE}(?P<ma_n>{_NUM})(?:[ ](?P<ma_w>{_WORD_SCALE}))?"

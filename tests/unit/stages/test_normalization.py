@@ -68,6 +68,7 @@ ENGLISH = [
     ("+971 4 555 0142", "plus nine seven one, four, five five five, zero one four two"),
     ("800 5426", "eight zero zero, five four two six"),
     ("555-0142", "five five five, zero one four two"),
+    ("call 555 0199", "call five five five, zero one nine nine"),
     ("(212) 555-0142", "two one two, five five five, zero one four two"),
     ("0501234567", "zero five zero one two three four five six seven"),
     ("a.b-c@shop.example.com.", "a dot b dash c at shop dot example dot com."),
