@@ -36,6 +36,7 @@ from agent.assistant import Assistant, Filler, NewNarration
 from agent.assistants.description import AS_SET, McpServer, StageProviders
 from agent.assistants.files import read_assistants
 from agent.job import AgentState, Job, Role, Source, Turn
+from agent.knowledge import vocabulary
 from agent.knowledge.speculation import Retriever, Speculation
 from agent.memory import Memory
 from agent.phrases import phrases
@@ -140,6 +141,8 @@ def preload(settings: AgentSettings) -> None:
     On the main thread, where plugins must be registered, and before any process is forked.
     """
     build.preload(settings)
+    vocabulary.synonyms()
+    llm.ChatMessage(role="system", content=["its validator is made with the first one"])
     for described in read_assistants(settings.assistants_dir).by_name.values():
         if any(isinstance(tool, McpServer) for tool in described.tools):
             importlib.import_module("agent.tools.mcp")

@@ -93,7 +93,7 @@ class Search:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._stemmer = Stemmer()
-        self._vocabulary = Vocabulary(db, self._stemmer)
+        self._vocabulary = Vocabulary(db)
 
     def __call__(self, query: str, limit: int, context: str = "") -> Found:
         """What the index has on `query`: up to `limit` passages.
