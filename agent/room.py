@@ -13,7 +13,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, replace
 
 from livekit import api, rtc
@@ -113,10 +113,21 @@ class Ending:
 
 
 class RoomAgent:
-    """Runs one job. Use once: `await RoomAgent(job, settings, redis).run()`."""
+    """Runs one job. Use once: `await RoomAgent(job, settings, redis).run()`.
 
-    def __init__(self, job: Job, settings: AgentSettings, redis: Redis) -> None:
+    `on_entered` is called once it is in its room and can talk.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        settings: AgentSettings,
+        redis: Redis,
+        *,
+        on_entered: Callable[[], None] = lambda: None,
+    ) -> None:
         self._job = job
+        self._on_entered = on_entered
         self._settings = settings
         self._reports = Reports(redis)
         self._tenure = Tenure(
@@ -189,6 +200,7 @@ class RoomAgent:
             self._end(Ending(EndReason.ROOM_GONE, "cannot join the room"))
             return
         self._conversation = conversation
+        self._on_entered()
         if lacks := self._lacks():
             await self._show(lacks)
         self._take_up_handover(conversation)

@@ -9,7 +9,7 @@ from livekit.rtc._ffi_client import FfiClient
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from agent.host.idle import PING, PONG, READY
+from agent.host.idle import PING, PONG, READY, TAKEN
 from agent.host.lines import Lines, LineTooLong
 from agent.host.title import name_process
 from agent.host_protocol import MAX_LINE_BYTES
@@ -39,10 +39,11 @@ async def _live(sock: socket.socket, settings: AgentSettings) -> int:
             decode_responses=True,
         )
         connecting = asyncio.create_task(_connect(redis))
-        job = await _await_job(sock)
-        if job is not None:
-            name_process(f"agent {job.session_id}")
-            await RoomAgent(job, settings, redis).run()
+        with sock:
+            job = await _await_job(sock)
+            if job is not None:
+                name_process(f"agent {job.session_id}")
+                await RoomAgent(job, settings, redis, on_entered=sock.close).run()
         connecting.cancel()
     return 0
 
@@ -57,17 +58,17 @@ async def _await_job(sock: socket.socket) -> Job | None:
     """The job; None when the host is gone."""
     sock.setblocking(False)
     lines = Lines(MAX_LINE_BYTES)
-    with sock:
-        await _say(sock, READY)
-        while data := await _receive(sock):
-            try:
-                received = lines.feed(data)
-            except LineTooLong:
-                return None
-            for line in received:
-                if line != PING:
-                    return JOB_CODEC.validate_json(line)
-                await _say(sock, PONG)
+    await _say(sock, READY)
+    while data := await _receive(sock):
+        try:
+            received = lines.feed(data)
+        except LineTooLong:
+            return None
+        for line in received:
+            if line != PING:
+                await _say(sock, TAKEN)
+                return JOB_CODEC.validate_json(line)
+            await _say(sock, PONG)
     return None
 
 

@@ -5,7 +5,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.host.fork import ChildMain, Forked, fork
 from agent.host.pool import Care, Pool, care_for
@@ -19,9 +19,15 @@ READY = b"ready"
 PING = b"ping"
 PONG = b"pong"
 """What a child that waits is asked, and what it answers as long as its loop runs."""
+TAKEN = b"taken"
+"""What a child says once it has its job; it hangs up once it is in its room."""
 MAX_IDLE = 100
 
 _log = logging.getLogger(__name__)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(slots=True)
@@ -29,13 +35,16 @@ class Idle:
     """A child that waits for its job, which goes over its stream."""
 
     child: Forked
-    stream: Stream
     since: float
+    stream: Stream = field(init=False)
     ready: bool = False
     asked_at: float | None = None
     """Since when it owes a `PONG`."""
     dismissed: bool = False
     """It is not needed, and was told to go."""
+    taken: bool = False
+    """It has its job."""
+    hung_up: Callable[[], None] = _nothing
 
 
 class IdleChildren:
@@ -165,22 +174,22 @@ class IdleChildren:
             self._timers.at(due_at, self._refill)
 
     def _fork(self) -> Idle:
-        child = fork(self._main)
-        stream = Stream(
+        idle = Idle(fork(self._main), since=time.monotonic())
+        idle.stream = Stream(
             self._selector,
-            child.sock,
-            on_line=lambda line: self._on_line(child.pid, line),
-            on_closed=lambda: None,
+            idle.child.sock,
+            on_line=lambda line: _on_line(idle, line),
+            on_closed=lambda: idle.hung_up(),
             max_line_bytes=MAX_LINE_BYTES,
         )
-        self._forked(child.pid, child.pidfd)
-        return Idle(child, stream, since=time.monotonic())
+        self._forked(idle.child.pid, idle.child.pidfd)
+        return idle
 
-    def _on_line(self, pid: int, line: bytes) -> None:
-        idle = self._waiting.get(pid)
-        if idle is None:
-            return
-        if line == READY:
-            idle.ready = True
-        elif line == PONG:
-            idle.asked_at = None
+
+def _on_line(idle: Idle, line: bytes) -> None:
+    if line == READY:
+        idle.ready = True
+    elif line == PONG:
+        idle.asked_at = None
+    elif line == TAKEN:
+        idle.taken = True

@@ -23,6 +23,7 @@ from agent.host.pool import CHECK_EVERY_S, Demand
 from agent.host.proc import born, open_pidfd, reap, send
 from agent.host.records import Records
 from agent.host.reporter import Reporter
+from agent.host.starts import Starts
 from agent.host.stream import OnEvents
 from agent.host.timers import Timers
 from agent.host_protocol import (
@@ -50,6 +51,8 @@ NO_FORK_S = 1.0
 """How long a machine that could not fork counts as full."""
 HANDOVER_S = 10.0
 """In which time an agent has taken its job: far more than the slowest fork."""
+START_S = 5.0
+"""After so long the next one may start, whether this one is in its room or not."""
 FAREWELL_S = 10.0
 """How long agents have to say goodbye when the time for draining is over."""
 STOP_GRACE_S = 1.5
@@ -95,6 +98,7 @@ class AgentHost:
             self._selector, self._timers, agent_main, pool_size, self._watch_exit
         )
         self._demand = Demand()
+        self._starts = Starts(max(2, os.cpu_count() or 1))
         self._clients = Clients(self._selector, listener, self._answer)
         self._phase = Phase.RUNNING
         self._out_of_service = records.out_of_service
@@ -232,16 +236,21 @@ class AgentHost:
         self._note(agent)
         self._agents.add(agent)
         self._pidfds[pid] = idle.child.pidfd
-        # the agent hangs up when it has its job; we would take away what it has not read yet
-        idle.stream.send(JOB_CODEC.dump_json(job) + b"\n")
-        self._timers.at(time.monotonic() + HANDOVER_S, lambda: self._check_taken(agent, idle))
+        idle.hung_up = lambda: self._starts.over(pid)
+        self._starts.add(pid, lambda: self._hand_over(job, agent, idle))
         self._make_room()
         _log.info("agent started", extra={"session_id": job.session_id, "pid": pid})
         return Done(pid)
 
+    def _hand_over(self, job: Job, agent: Agent, idle: Idle) -> None:
+        # the agent hangs up when it is in its room; we would take away what it has not read yet
+        idle.stream.send(JOB_CODEC.dump_json(job) + b"\n")
+        self._timers.at(time.monotonic() + HANDOVER_S, lambda: self._check_taken(agent, idle))
+        self._timers.at(time.monotonic() + START_S, lambda: self._starts.over(agent.pid))
+
     def _check_taken(self, agent: Agent, idle: Idle) -> None:
         """An agent that has not even read its job hangs: its end is reported, another follows."""
-        if self._pidfds.get(agent.pid) == idle.child.pidfd and not idle.stream.closed:
+        if self._pidfds.get(agent.pid) == idle.child.pidfd and not idle.taken:
             fields = {"session_id": agent.session_id, "pid": agent.pid}
             _log.error("agent did not take its job", extra=fields)
             send(idle.child.pidfd, signal.SIGKILL)
@@ -278,6 +287,7 @@ class AgentHost:
             self._idle.ended(pid, code)
             return
         del self._pidfds[pid]
+        self._starts.over(pid)
         self._agent_ended(self._agents.exited(pid), code)
 
     def _agent_ended(self, agent: Agent, code: int) -> None:
