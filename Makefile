@@ -32,7 +32,7 @@ check: $(VENV)/.dev frontend/node_modules/.installed
 	cd frontend && npm run --silent check
 
 unit: $(VENV)/.dev frontend/node_modules/.installed
-	$(BIN)/pytest -q tests/unit tests/evaluation
+	$(BIN)/pytest -q -n 2 tests/unit tests/evaluation
 	cd frontend && npm test --silent
 
 # Two at a time: most of it waits for networks and processes.
