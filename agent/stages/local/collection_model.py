@@ -7,10 +7,12 @@ the model's: there, each in a line of its own, are the fingerprint of the text i
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 MODEL_NAME = "model.arpa"
 _DATA = "\\data\\"
+_UNIGRAMS = "\\1-grams:"
 
 
 def models_dir(data_dir: Path) -> Path:
@@ -36,6 +38,15 @@ def read_pronunciations(path: Path) -> dict[str, str]:
     """The phones of the words that come with the model; raises `OSError`, `ValueError`."""
     words = (rest.partition(" ") for kind, rest in _preamble_lines(path) if kind == "word")
     return {word: phones for word, _, phones in words}
+
+
+def read_words(path: Path) -> frozenset[str]:
+    """The words that the model expects; raises `OSError`, `ValueError`."""
+    with path.open(encoding="utf-8") as file:
+        after = dropwhile(lambda line: line.strip() != _UNIGRAMS, file)
+        next(after, None)
+        rows = (line.split() for line in takewhile(str.strip, after))
+        return frozenset(row[1] for row in rows if len(row) > 1)
 
 
 def _preamble_lines(path: Path) -> Iterator[tuple[str, str]]:

@@ -9,12 +9,14 @@ more to say (see ADR 4, with the figures).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import pocketsphinx
 
+from agent.stages.local.collection_model import read_words
 from agent.stages.local.utterances import RecognitionError
 
 COLLECTION_HANDICAP = 450.0
@@ -61,8 +63,10 @@ class Recognizer:
         # A second pass over the large model would cost 200 ms after a long utterance and gains
         # nothing; over a small one it costs little and gains much.
         self._general = _decoder(fwdflat=False)
+        # Whatever is in the dictionary, PocketSphinx prepares with each model: 4 s for all of it.
         self._expecting = tuple(
-            _decoder(lm=None, fwdflat=True, topn=8, **warp) for warp in ({}, _SHORTER_VOCAL_TRACT)
+            _decoder(lm=None, dict=os.devnull, fwdflat=True, topn=8, **warp)
+            for warp in ({}, _SHORTER_VOCAL_TRACT)
         )
         self._words: set[str] = set()
         self._used: tuple[pocketsphinx.Decoder, ...] = ()
@@ -74,15 +78,15 @@ class Recognizer:
         `model` is an ARPA file; `pronunciations` has the ARPABET phones of words that the
         general dictionary lacks.
         """
-        unknown = pronunciations.keys() - self._words
+        new = read_words(model) - self._words
         try:
             for decoder in self._expecting:
-                for word in unknown:
-                    decoder.add_word(word, pronunciations[word], update=False)
+                for word, phones in _pronounced(new, pronunciations):
+                    decoder.add_word(word, phones, update=False)
                 decoder.add_lm_file(_search(name), str(model))
         except RuntimeError as error:
             raise RecognitionError("a collection's language model cannot be read") from error
-        self._words |= unknown
+        self._words |= new
 
     def use(self, name: str, telling: Telling = _nothing_told) -> None:
         """Hear with a collection added before, or general speech only (empty name).
@@ -149,8 +153,25 @@ def believed(general: Heard, expected: Sequence[Heard], telling: Telling = _noth
 
 def dictionary_words() -> frozenset[str]:
     """Every word that the general dictionary can pronounce."""
+    return frozenset(word for word, _ in _dictionary())
+
+
+def _dictionary() -> Iterator[tuple[str, str]]:
+    """The general dictionary: words, some of them as `word(2)` once more, and their phones."""
     with Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")).open() as file:
-        return frozenset(line.partition(" ")[0] for line in file)
+        for line in file:
+            word, _, phones = line.rstrip().partition(" ")
+            yield word, phones
+
+
+def _pronounced(words: Set[str], others: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The words with their phones, all that the general dictionary has of each."""
+    yield from ((word, others[word]) for word in words & others.keys())
+    yield from (
+        (word, phones)
+        for word, phones in _dictionary()
+        if word.partition("(")[0] in words and word not in others
+    )
 
 
 def _decoder(**options: object) -> pocketsphinx.Decoder:
