@@ -1,6 +1,7 @@
 """Queues tasks by their names, without importing them; and what both ends agree on."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
@@ -128,6 +129,12 @@ class Dispatch:
         """Queue that a host keeps so many idle agents. Raises `DispatchFailed`."""
         await self._send(PREWARM, [size], host_queue(host), PREWARM_EVERY_S)
 
+    async def connect(self) -> None:
+        """Connect ahead of the first session; where that fails, it connects itself."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError, RedisError, KombuError):
+            await loop.run_in_executor(self._threads, self._connect)
+
     def close(self) -> None:
         """Stop the threads; what they are at is finished."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -145,6 +152,11 @@ class Dispatch:
                 await publishing
         except (TimeoutError, OSError, RedisError, KombuError, CeleryError) as error:
             raise DispatchFailed from error
+
+    def _connect(self) -> None:
+        with self._app.producer_or_acquire() as producer:
+            producer.connection.ensure_connection(max_retries=1, interval_start=0)
+            _ = producer.channel
 
     def _publish(
         self, task: str, arguments: Sequence[object], queue_name: str, expires_s: float

@@ -164,7 +164,7 @@ async def _services(
         probes = Probes(redis, rooms, Supervisord(settings.run_dir), books, away)
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         reader = ReportReader(reading_redis, lifecycle.report, name=name)
-        for work in (probes.run(), reader.run()):
+        for work in (probes.run(), reader.run(), dispatch.connect()):
             stack.push_async_callback(cancel, asyncio.create_task(work))
         secret = settings.livekit_api_secret.get_secret_value()
         limit = partial(_limit, redis)
