@@ -10,7 +10,7 @@ from livekit.agents import tts, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, TimedString
 
 from agent.stages.fallback.chain import Chain, Link, in_time
-from agent.stages.local.sentences import SentenceSplitter
+from agent.stages.local.sentences import sentences_of
 
 _TTS = tts.TTS[Any]
 
@@ -173,13 +173,8 @@ class _SentenceStream(tts.SynthesizeStream):
             stream=True,
         )
         output_emitter.start_segment(segment_id=utils.shortuuid())
-        splitter = SentenceSplitter()
         said_s = 0.0
-        async for data in self._input_ch:
-            sentences = splitter.push(data) if isinstance(data, str) else splitter.flush()
-            for sentence in sentences:
-                said_s += await self._say(sentence, said_s, output_emitter)
-        for sentence in splitter.flush():
+        async for sentence in sentences_of(self._input_ch):
             said_s += await self._say(sentence, said_s, output_emitter)
         output_emitter.end_segment()
 

@@ -1,6 +1,7 @@
 """Sentences out of a text that grows. Pure."""
 
 import re
+from collections.abc import AsyncIterable, AsyncIterator
 
 _END = re.compile(r"(?:[.!?؟؛…۔]+[\"'”’»)\]]*(?=\s)|\n+)")
 _ABBREVIATION = re.compile(
@@ -12,6 +13,16 @@ _ARABIC_CLAUSE_FROM = 60
 _LONGEST = 300
 """Characters after which a clause is taken for a sentence, so that speech is not held up."""
 _CLAUSE = re.compile(r"[,;:؛،]\s")
+
+
+async def sentences_of(pieces: AsyncIterable[object]) -> AsyncIterator[str]:
+    """The sentences of a text that comes in pieces; what is no text among them ends a sentence."""
+    splitter = SentenceSplitter()
+    async for piece in pieces:
+        for sentence in splitter.push(piece) if isinstance(piece, str) else splitter.flush():
+            yield sentence
+    for sentence in splitter.flush():
+        yield sentence
 
 
 class SentenceSplitter:

@@ -21,7 +21,7 @@ from agent.stages.local.messages import (
     Speak,
     Spoken,
 )
-from agent.stages.local.sentences import SentenceSplitter
+from agent.stages.local.sentences import sentences_of
 
 _SAMPLE_BYTES = 2
 _SILENCE_S = 0.05
@@ -142,18 +142,9 @@ class _SentenceStream(tts.SynthesizeStream):
             stream=True,
         )
         output_emitter.start_segment(segment_id=utils.shortuuid())
-        splitter = SentenceSplitter()
         said_s = 0.0
         async with await self._tts.connect(self._conn_options.timeout) as server:
-            async for data in self._input_ch:
-                match data:
-                    case str():
-                        sentences = splitter.push(data)
-                    case _:
-                        sentences = splitter.flush()
-                for sentence in sentences:
-                    said_s += await self._say(server, sentence, said_s, output_emitter)
-            for sentence in splitter.flush():
+            async for sentence in sentences_of(self._input_ch):
                 said_s += await self._say(server, sentence, said_s, output_emitter)
         output_emitter.end_segment()
 
