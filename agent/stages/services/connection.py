@@ -26,6 +26,7 @@ SEND_S = 10.0
 _CLOSE_S = 0.5
 
 _R = TypeVar("_R")
+_Ready = TypeVar("_Ready", bound=Message)
 
 
 def credentials(token: SecretStr | None) -> dict[str, str]:
@@ -80,6 +81,18 @@ class ServiceSocket(Generic[_R]):
         except (aiohttp.ClientError, OSError) as error:
             raise APIConnectionError(f"the {name} service cannot be reached") from error
         return cls(name, socket, replies)
+
+    async def begin(self, start: Message, ready: type[_Ready], timeout_s: float) -> _Ready:
+        """Say what is wanted; the service's word that it is ready. Closes where it fails."""
+        try:
+            await self.send(start)
+            answer = await self.receive(timeout_s)
+            if not isinstance(answer, ready):
+                raise APIConnectionError(f"the {self._name} service does not say that it is ready")
+        except BaseException:
+            await self.close()
+            raise
+        return answer
 
     async def send(self, message: Message) -> None:
         """Send, waiting while the service is slow to take it."""

@@ -7,7 +7,6 @@ from typing import Never, TypeAlias, assert_never
 from livekit import rtc
 from livekit.agents import (
     DEFAULT_API_CONNECT_OPTIONS,
-    APIConnectionError,
     APIConnectOptions,
     APITimeoutError,
     LanguageCode,
@@ -103,13 +102,7 @@ class ServiceSTT(stt.STT[Never]):
             timeout_s=timeout_s,
             heartbeat_s=HEARTBEAT_S,
         )
-        try:
-            await socket.send(self._start)
-            if not isinstance(await socket.receive(timeout_s), Listening):
-                raise APIConnectionError("the recognition service does not say that it is ready")
-        except BaseException:
-            await socket.close()
-            raise
+        await socket.begin(self._start, Listening, timeout_s)
         return socket
 
     async def _recognize_impl(

@@ -105,14 +105,7 @@ class ServiceTTS(tts.TTS[Never]):
             token=self._token,
             timeout_s=timeout_s,
         )
-        try:
-            await socket.send(self._start)
-            ready = await socket.receive(timeout_s)
-            if not isinstance(ready, Speaking):
-                raise APIConnectionError("the speech service does not say that it is ready")
-        except BaseException:
-            await socket.close()
-            raise
+        ready = await socket.begin(self._start, Speaking, timeout_s)
         return _Utterance(socket, ready.sample_rate, self.timeout_s)
 
 
