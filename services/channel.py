@@ -56,14 +56,23 @@ class PeerFailed(Exception):
 class Channel(Generic[_M]):
     """An accepted WebSocket whose peer sends messages of one union, and perhaps audio."""
 
-    def __init__(self, socket: WebSocket, requests: TypeAdapter[_M]) -> None:
+    def __init__(
+        self,
+        socket: WebSocket,
+        requests: TypeAdapter[_M],
+        *,
+        start_within_s: float = START_S,
+        read_within_s: float = SLOW_READER_S,
+    ) -> None:
         self._socket = socket
         self._requests = requests
+        self._start_within_s = start_within_s
+        self._read_within_s = read_within_s
 
     async def start(self) -> _M:
         """The first message. Raises `PeerFailed` when it does not come in time."""
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(self._start_within_s):
                 message = await self.receive()
         except TimeoutError as error:
             raise PeerFailed(ErrorCode.TIMEOUT, "nothing was asked for") from error
@@ -111,7 +120,7 @@ class Channel(Generic[_M]):
 
     async def _send(self, event: dict[str, object]) -> None:
         try:
-            async with asyncio.timeout(SLOW_READER_S):
+            async with asyncio.timeout(self._read_within_s):
                 await self._socket.send(event)
         except TimeoutError as error:
             raise PeerFailed(ErrorCode.SLOW_READER, "what was sent was not read") from error

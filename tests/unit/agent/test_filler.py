@@ -32,9 +32,17 @@ async def pieces(
             await piece()
 
 
-async def heard(made: AsyncGenerator[str, None]) -> list[str]:
+async def heard(
+    made: AsyncGenerator[str, None], announcement: asyncio.Event | None = None
+) -> list[str]:
+    """All of it; `announcement` is set once the filler is among it."""
+    found = []
     async with asyncio.timeout(5), aclosing(made):
-        return [piece async for piece in made]
+        async for piece in made:
+            found.append(piece)
+            if piece == FILLER and announcement is not None:
+                announcement.set()
+    return found
 
 
 async def test_an_answer_in_time() -> None:
@@ -45,26 +53,26 @@ async def test_an_answer_in_time() -> None:
 
 async def test_an_answer_that_takes_long() -> None:
     """Catches silence, and an answer that is lost to the filler."""
-    due = asyncio.Event()
+    due, announcement = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
         due.set()
-        await asyncio.sleep(0.05)
+        await announcement.wait()
 
     made = announced(pieces(wait, "a", wait, "b"), overdue(due), is_answer=bool)
-    assert await heard(made) == [FILLER, "a", "b"]
+    assert await heard(made, announcement) == [FILLER, "a", "b"]
 
 
 async def test_what_is_no_answer_does_not_end_the_wait() -> None:
     """Catches a filler that is left out because the model has opened its stream."""
-    due = asyncio.Event()
+    due, announcement = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
         due.set()
-        await asyncio.sleep(0.05)
+        await announcement.wait()
 
     made = announced(pieces("", wait, "a"), overdue(due), is_answer=bool)
-    assert await heard(made) == ["", FILLER, "a"]
+    assert await heard(made, announcement) == ["", FILLER, "a"]
 
 
 async def test_an_answer_that_ends_with_nothing() -> None:

@@ -10,7 +10,6 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from agent.stages.services.messages import ASR_REQUESTS, ErrorCode, Listening
-from services import channel
 from services.access import Access
 from services.channel import Channel, PeerFailed, PeerGone
 
@@ -68,15 +67,14 @@ class Socket:
         self.closed_with = code
 
 
-def over(socket: Socket) -> Channel[Any]:
-    return Channel(cast("WebSocket", socket), ASR_REQUESTS)
+def over(socket: Socket, **times: float) -> Channel[Any]:
+    return Channel(cast("WebSocket", socket), ASR_REQUESTS, **times)
 
 
-async def test_a_peer_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_peer_that_does_not_read_is_let_go() -> None:
     """Catches memory that fills for somebody who is not there."""
-    monkeypatch.setattr(channel, "SLOW_READER_S", 0.01)
     socket = Socket(slow=True)
-    peer = over(socket)
+    peer = over(socket, read_within_s=0.01)
     with pytest.raises(PeerFailed) as failed:
         await peer.send(Listening())
     assert failed.value.code is ErrorCode.SLOW_READER
@@ -84,11 +82,10 @@ async def test_a_peer_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPat
     assert socket.closed_with == 1008
 
 
-async def test_a_peer_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_peer_that_says_nothing_is_let_go() -> None:
     """Catches a place that is held by nobody."""
-    monkeypatch.setattr(channel, "START_S", 0.01)
     with pytest.raises(PeerFailed) as failed:
-        await over(Socket()).start()
+        await over(Socket(), start_within_s=0.01).start()
     assert failed.value.code is ErrorCode.TIMEOUT
 
 
