@@ -176,6 +176,7 @@ class Conversation:
         manner: Manner = IN_A_ROOM,
     ) -> None:
         self._job = job
+        self._stages = stages
         self._manner = manner
         self._phrases = phrases(job.language)
         self._listener = listener
@@ -339,10 +340,12 @@ class Conversation:
         self._forget_words()
         for task in self._tasks:
             task.cancel()
-        await self._memory.aclose()
-        await self.session.aclose()
-        await self._toolbox.aclose()
-        await self._assistant.speculation.aclose()
+        async with contextlib.AsyncExitStack() as last_first:  # each, whatever befalls another
+            last_first.push_async_callback(self._stages.aclose)
+            last_first.push_async_callback(self._assistant.speculation.aclose)
+            last_first.push_async_callback(self._toolbox.aclose)
+            last_first.push_async_callback(self.session.aclose)
+            last_first.push_async_callback(self._memory.aclose)
 
     @property
     def speculation(self) -> Speculation:

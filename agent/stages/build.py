@@ -1,5 +1,6 @@
 """The stages of one conversation, as livekit-agents takes them."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,12 +36,11 @@ class Stages:
     """Timeouts and retries of the settings, for the session."""
 
     async def aclose(self) -> None:
-        """Close the connections of all three."""
-        if self.stt is not None:
-            await self.stt.aclose()
-        await self.llm.aclose()
-        if self.tts is not None:
-            await self.tts.aclose()
+        """Close the connections of each, whatever befalls another."""
+        async with contextlib.AsyncExitStack() as closing:
+            for stage in (self.stt, self.llm, self.tts):
+                if stage is not None:
+                    closing.push_async_callback(stage.aclose)
 
 
 def build_stages(

@@ -146,13 +146,14 @@ async def test_what_a_full_machine_cannot_take_waits_in_redis(
     ids = [await start(api) for _ in range(6)]
 
     async def waiting() -> bool:
-        return int(await deployed_redis.llen("spawn")) == 4 and len(host.jobs) == 2
+        asked = len(host.requests)
+        await asyncio.sleep(0.5)  # in which a loop would ask again
+        queued = int(await deployed_redis.llen("spawn"))
+        return queued == 4 and len(host.jobs) == 2 and len(host.requests) == asked
 
     await until(waiting)
-    asked = len(host.requests)
-    await asyncio.sleep(0.5)
-    assert await waiting()
-    assert len(host.requests) == asked
+    # a few more than it takes may be asked for, before the worker knows that the host is full
+    assert len(host.requests) <= len(ids)
     assert await deployed_redis.hlen("unacked") == 0
 
     host.capacity = 1000

@@ -31,6 +31,11 @@ class ScriptedLLM(llm.LLM[Any]):
         self.may_answer.set()
         self.answers = list(answers)
         self.asked: list[llm.ChatContext] = []
+        self.is_closed = False
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+        await super().aclose()
 
     def chat(
         self,

@@ -87,6 +87,14 @@ async def test_taking_over() -> None:
     assert said[1:4] == [("user", "Hi"), ("assistant", "Yes?"), ("assistant", ENGLISH.recovered)]
 
 
+async def test_its_stages_end_with_it() -> None:
+    """Catches connections to vendors that outlive the conversation, one pool for each."""
+    model = ScriptedLLM([])
+    async with conversation(model):
+        assert not model.is_closed
+    assert model.is_closed
+
+
 async def test_passages_stand_before_the_question() -> None:
     """Catches a model that answers without the documents, or takes them for the question."""
     model = ScriptedLLM(["Thirty days."])
