@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from agent.logs import log_to_stderr, quiet_libraries
 from agent.settings import AgentSettings
 from agent.stages.services.messages import MAX_MESSAGE_BYTES, VERSION
 from services.access import Access
@@ -63,9 +64,8 @@ def main(service: Service) -> int:
         for wrong in error.errors(include_input=False):
             sys.stderr.write(f"{'.'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}\n")
         return 2
-    logging.basicConfig(
-        level=settings.log_level, format=f"{service.name} %(levelname)s %(message)s"
-    )
+    log_to_stderr(settings.log_level, settings.log_format)
+    quiet_libraries()
     try:
         listener = _claim(options.host, options.port)
     except OSError as error:

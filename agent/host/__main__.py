@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.host.log import set_up_logging
 from agent.host.title import name_process
+from agent.logs import log_to_stderr, quiet_libraries
 from agent.settings import AgentSettings
 
 _LOCK_PATIENCE_S = 0.5
@@ -34,7 +34,8 @@ def main() -> int:
             name = "_".join(str(part) for part in problem["loc"]).upper()
             print(f"agent host: {name}: {problem['msg']}", file=sys.stderr)  # noqa: T201
         return 2
-    set_up_logging(settings.log_level, settings.log_format)
+    log_to_stderr(settings.log_level, settings.log_format)
+    quiet_libraries()
     name_process("agent host")
     try:
         with only_host(settings.agent_host_socket):

@@ -54,7 +54,7 @@ from orchestrator.gateway.dialect import (
 )
 from orchestrator.gateway.hearing import Hearing, Limits
 from orchestrator.gateway.voice import Answer, ClientVoice, Sound
-from orchestrator.monitoring.logs import quiet_libraries
+from orchestrator.monitoring.logs import quiet_conversations
 from orchestrator.settings import Settings
 
 COMMIT_TIMEOUT_S = 5.0
@@ -430,7 +430,7 @@ def _open_knowledge(name: str, settings: Settings) -> Retriever:
 
 def preload(settings: Settings) -> None:
     """Import the chosen providers' plugins; on the main thread, where they must be registered."""
-    quiet_libraries()
+    quiet_conversations()
     preload_conversations(settings)
 
 
