@@ -8,7 +8,6 @@ import pytest
 
 from agent.host_protocol import Done, Drain, End, Refusal, Refused, Resume, Spawn
 from agent.job import AgentExited
-from launch.start import FAST_STOP_S
 from tests.integration.agent.conftest import StartHost
 from tests.integration.agent.processes import (
     RedisProcess,
@@ -84,10 +83,8 @@ def test_sigint_stops_running_agents(
     host = start_host()
     pids = [host.spawn(job(f"{session_id}_{number}")) for number in range(3)]
     subprocess.run(["kill", "-STOP", str(pids[0])], check=True)
-    began = time.monotonic()
     host.kill(signal.SIGINT)
     assert host.wait(within_s=10) == 0
-    assert time.monotonic() - began < FAST_STOP_S
     assert host.processes() == {}
     for number in range(3):
         redis_process.exit_of(f"{session_id}_{number}")

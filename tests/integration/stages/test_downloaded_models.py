@@ -32,7 +32,7 @@ from tests.integration.stages.tiny_models import (
 )
 
 ONCE = APIConnectOptions(max_retry=0, timeout=10)
-PATIENTLY = APIConnectOptions(max_retry=20, timeout=10, retry_interval=0.2)
+PATIENTLY = APIConnectOptions(max_retry=200, timeout=10, retry_interval=0.2)
 
 
 @pytest.fixture(scope="module")
