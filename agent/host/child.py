@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 
 from livekit.agents.utils import http_context
@@ -24,6 +25,8 @@ _READ_BYTES = 1 << 16
 def run_child(sock: socket.socket, *, settings: AgentSettings) -> int:
     """Live as an agent whose job comes over `sock`. Returns the exit code."""
     name_process("agent idle")
+    # the native runtime would run `lsb_release` each time it joins a room, for 10 ms or more
+    os.environ["PATH"] = os.devnull
     # not `asyncio.run`, which waits for tasks and threads that end with the process anyway
     return asyncio.new_event_loop().run_until_complete(_live(sock, settings))
 
