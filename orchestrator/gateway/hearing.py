@@ -221,9 +221,9 @@ class Hearing:
         if not pcm:
             return
         self._heard_s += pcm.duration_s
-        if self._manual_turns:
+        if self._is_container:
             self._note_peak(pcm)
-        elif self._is_too_much(pcm.duration_s):
+        if not self._manual_turns and self._is_too_much(pcm.duration_s):
             return
         self.audio.push(pcm)
 

@@ -23,7 +23,7 @@ MAX_CHUNK_BYTES = 300_000
 """Of samples; with base64 around it and a header a message stays under 512 KiB."""
 
 
-PACING_MARGIN_S = 0.02
+PACING_MARGIN_S = 0.01
 """By which a chunk is late rather than early: sounds that overlap are worse than a short pause."""
 
 
