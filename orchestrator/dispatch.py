@@ -31,7 +31,8 @@ VISIBILITY_TIMEOUT_S = 15
 """After which time an unacknowledged task is given to another worker: longer than any task."""
 END_EXPIRES_S = 60
 PREWARM_EVERY_S = 10.0
-PUBLISH_THREADS = 8
+PUBLISH_THREADS = 4
+"""Each has a connection of its own, which stays open."""
 
 
 def host_queue(host: str) -> str:
@@ -49,6 +50,7 @@ def make_celery(settings: Settings) -> Celery:
     app = Celery("majlis", set_as_current=False)
     app.conf.update(
         broker_url=broker_url(settings.redis_url.get_secret_value()),
+        broker_pool_limit=PUBLISH_THREADS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
@@ -102,12 +104,20 @@ class Waiting:
 class Dispatch:
     """Queues tasks from an event loop: publishing blocks, so it happens in a thread."""
 
-    def __init__(self, app: Celery, *, spawn_within_s: float, timeout_s: float = 3.0) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        *,
+        spawn_within_s: float,
+        timeout_s: float = 3.0,
+        threads: int = PUBLISH_THREADS,
+    ) -> None:
         """`spawn_within_s`: after that time nobody waits for the agent any more."""
         self._app = app
         self._spawn_within_s = spawn_within_s
         self._timeout_s = timeout_s
-        self._threads = ThreadPoolExecutor(PUBLISH_THREADS, thread_name_prefix="publish")
+        self._at_once = threads
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="publish")
 
     async def spawn(self, session_id: str) -> None:
         """Queue the placing of an agent, on whichever machine. Raises `DispatchFailed`."""
@@ -130,7 +140,7 @@ class Dispatch:
         await self._send(PREWARM, [size], host_queue(host), PREWARM_EVERY_S)
 
     async def connect(self) -> None:
-        """Connect ahead of the first session; where that fails, it connects itself."""
+        """Open every connection ahead of the first session; one that fails is opened later."""
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError, RedisError, KombuError):
             await loop.run_in_executor(self._threads, self._connect)
@@ -154,9 +164,11 @@ class Dispatch:
             raise DispatchFailed from error
 
     def _connect(self) -> None:
-        with self._app.producer_or_acquire() as producer:
-            producer.connection.ensure_connection(max_retries=1, interval_start=0)
-            _ = producer.channel
+        with contextlib.ExitStack() as held:
+            for _ in range(self._at_once):
+                producer = held.enter_context(self._app.producer_or_acquire())
+                producer.connection.ensure_connection(max_retries=1, interval_start=0)
+                _ = producer.channel
 
     def _publish(
         self, task: str, arguments: Sequence[object], queue_name: str, expires_s: float

@@ -43,7 +43,10 @@ async def _build(settings: Settings) -> tuple[Lifecycle, Placement, Upkeep]:
     store = RedisSessionStore(redis, record_ttl_s=settings.record_ttl_seconds)
     leases = Leases(redis, ttl_s=settings.agent_lease_seconds)
     rooms = RoomServer(settings)
-    tasks = Dispatch(make_celery(settings), spawn_within_s=settings.spawn_timeout_seconds)
+    # a worker process is at one task at a time
+    tasks = Dispatch(
+        make_celery(settings), spawn_within_s=settings.spawn_timeout_seconds, threads=1
+    )
     lifecycle = Lifecycle(store, rooms, tasks, leases, make_policy(settings), clock=time.time)
     host = AgentHostClient(settings.agent_host_socket)
     placement = Placement(lifecycle, leases, host, tasks, host_name=host_name(settings))

@@ -18,7 +18,11 @@ AT_ONCE = 4
 KILLED_SHARE = 0.1
 SETTLE_S = 20.0
 """After which idle connections between the programs are closed."""
-WARM_UP = 20
+WARM_UP = 60
+WARM_UP_AT_ONCE = 3 * AT_ONCE
+"""Pools keep as many connections as were ever used at once: more than it takes afterwards."""
+LOOKS = 5
+LOOK_EVERY_S = 1.0
 PROGRAMS = {
     "agent host": "agent host",
     "api": "-m orchestrator",
@@ -41,13 +45,13 @@ async def churn(site: Site, sessions: int) -> dict[str, object]:
     """Start and end so many, a few at a time; at any moment of their lives, one in ten killed."""
     chance = random.Random(20)  # noqa: S311 (the same kills in every run)
     tally = Tally()
-    await _many(site, tally, min(WARM_UP, sessions), chance)
+    await _many(site, tally, WARM_UP, chance, at_once=WARM_UP_AT_ONCE)
     await asyncio.sleep(SETTLE_S)
-    descriptors, memory = _descriptors(site), _memory_mib(site)
-    await _many(site, tally, sessions, chance)
+    descriptors, memory = await _descriptors(site), _memory_mib(site)
+    await _many(site, tally, sessions, chance, at_once=AT_ONCE)
     await asyncio.sleep(SETTLE_S)
     left = await _left(site, tally)
-    after, memory_after = _descriptors(site), _memory_mib(site)
+    after, memory_after = await _descriptors(site), _memory_mib(site)
     more = {name: max(0, after[name] - before) for name, before in descriptors.items()}
     return {
         "sessions": len(tally.sessions),
@@ -77,8 +81,10 @@ def _count(left: int | list[str]) -> int:
     return left if isinstance(left, int) else len(left)
 
 
-async def _many(site: Site, tally: Tally, sessions: int, chance: random.Random) -> None:
-    free = asyncio.Semaphore(AT_ONCE)
+async def _many(
+    site: Site, tally: Tally, sessions: int, chance: random.Random, *, at_once: int
+) -> None:
+    free = asyncio.Semaphore(at_once)
 
     async def one() -> None:
         async with free:
@@ -105,8 +111,14 @@ async def _live_and_end(site: Site, tally: Tally, chance: random.Random) -> None
     await site.end(started.session_id)
 
 
-def _descriptors(site: Site) -> dict[str, int]:
-    return _of_programs(site, lambda process: process.num_fds())
+async def _descriptors(site: Site) -> dict[str, int]:
+    """The fewest in several looks: a leak is in each, a request that is under way is not."""
+    fewest = _of_programs(site, lambda process: process.num_fds())
+    for _ in range(LOOKS - 1):
+        await asyncio.sleep(LOOK_EVERY_S)
+        look = _of_programs(site, lambda process: process.num_fds())
+        fewest = {name: min(fewest[name], look[name]) for name in fewest}
+    return fewest
 
 
 def _memory_mib(site: Site) -> dict[str, int]:
@@ -114,11 +126,14 @@ def _memory_mib(site: Site) -> dict[str, int]:
 
 
 def _of_programs(site: Site, look: Callable[[psutil.Process], int]) -> dict[str, int]:
+    """By program; a worker's processes together, as each does tasks."""
     found = {}
     for name, part in PROGRAMS.items():
-        process = site.stack.find(part)
-        if process is not None:
-            found[name] = look(psutil.Process(process.pid))
+        command = site.stack.find(part)
+        if command is not None:
+            process = psutil.Process(command.pid)
+            together = [process, *(process.children() if name == "worker" else [])]
+            found[name] = sum(look(each) for each in together)
     return found
 
 
