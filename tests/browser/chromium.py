@@ -1,4 +1,4 @@
-"""Real Chromium for tests: one browser a test, with a microphone that plays a file."""
+"""Real Chromium for tests, with a microphone that plays a file."""
 
 import contextlib
 import os
@@ -55,6 +55,12 @@ async def chromium(microphone: Path | None = None, *more: str) -> AsyncIterator[
             yield browser
         finally:
             await browser.close()
+
+
+async def close_all(browser: Browser) -> None:
+    """Close what was opened in it; the browser stays."""
+    for context in browser.contexts:
+        await context.close()
 
 
 def write_tone(path: Path, frequency_hz: float, seconds: float = 2.0) -> Path:

@@ -1,5 +1,10 @@
-"""A room server of its own for each module, and a browser for each test."""
+"""A room server of its own for each module; one browser and one whole product for all tests.
 
+Starting a browser takes longer than most tests; what a test opens in it is closed after the test.
+The browser, and so every test here, lives in one event loop.
+"""
+
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -7,9 +12,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.browser.chromium import chromium, write_tone
+from tests.acceptance.conftest import AUSTEN
+from tests.browser.chromium import chromium, close_all, write_tone
 from tests.browser.files import serve
-from tests.clients.stack import free_port
+from tests.clients.stack import PROJECT_ROOT, Stack, free_port
 from tests.rooms.client import Crowd
 from tests.rooms.server import DevroomProcess
 
@@ -35,7 +41,7 @@ def single(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "single")
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def crowd(devroom: DevroomProcess) -> AsyncIterator[Crowd]:
     """Members by the Python SDK, as agents are."""
     async with Crowd(devroom.server, single=False) as crowd:
@@ -47,11 +53,37 @@ def tone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tone(tmp_path_factory.mktemp("audio") / "tone.wav", MICROPHONE_HZ)
 
 
-@pytest_asyncio.fixture
-async def browser(tone: Path) -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lasting_browser(tone: Path) -> AsyncIterator[Browser]:
     """Its microphone hears a tone of `MICROPHONE_HZ`."""
     async with chromium(tone) as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(lasting_browser: Browser) -> AsyncIterator[Browser]:
+    """The same, with nothing of another test in it."""
+    yield lasting_browser
+    await close_all(lasting_browser)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole product, with a page of a novel among the sample documents."""
+    documents = tmp_path_factory.mktemp("documents") / "default"
+    shutil.copytree(PROJECT_ROOT / "documents" / "default", documents)
+    (documents / "austen.md").write_text(AUSTEN)
+    environment = {
+        "KNOWLEDGE_DIR": str(documents.parent),
+        "KEEP_TRANSCRIPTS": "true",
+        "USER_REJOIN_TIMEOUT_SECONDS": "15",
+    }
+    running = Stack(tmp_path_factory.mktemp("stack"), environment=environment)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

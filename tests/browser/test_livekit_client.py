@@ -17,6 +17,8 @@ from tests.browser.guest import Guest, eventually
 from tests.rooms.client import Crowd, Member, heard_frequency_hz, token
 from tests.rooms.server import DevroomProcess
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 PEER_HZ = 660
 SECOND_HZ = 880
 REUSES = 8
@@ -24,7 +26,7 @@ SPARE_SECTIONS = 6
 RESTART_S = 40.0
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def guest(browser: Browser, blank_page: str, crowd: Crowd, single: bool) -> Guest:
     guest = await Guest.open(browser, blank_page)
     await guest.join(crowd, "guest", single=single)

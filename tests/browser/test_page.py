@@ -17,6 +17,8 @@ from tests.browser.page import SESSION_ID, USER, ScriptedAgent, ScriptedApi, Tal
 from tests.rooms.client import Crowd, heard_frequency_hz
 from tests.rooms.server import DevroomProcess
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 AUDIBLE = 0.01
 BACK_MS = 40_000
 RETURNS = {
@@ -38,14 +40,14 @@ def sessions(crowd: Crowd) -> ScriptedApi:
     return ScriptedApi(crowd)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, page_url: str, sessions: ScriptedApi) -> AsyncIterator[TalkPage]:
     page = await TalkPage.open(browser, page_url, sessions)
     yield page
     assert page.errors == []
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def agent(page: TalkPage, crowd: Crowd) -> ScriptedAgent:
     """In a conversation with the page."""
     await page.button("Talk").click()

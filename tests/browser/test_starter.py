@@ -1,7 +1,6 @@
 """LiveKit's stock frontend, by the published parts that agent-starter-react is made of."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,10 @@ from tests.browser.guest import eventually
 from tests.browser.page import TalkPage
 from tests.clients.stack import Stack
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 ANSWER_MS = 30_000
 AUDIBLE = 0.01
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    running = Stack(tmp_path_factory.mktemp("stack"))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="module")

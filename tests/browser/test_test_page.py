@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
-from tests.browser.chromium import chromium, require, write_wav
+from tests.browser.chromium import chromium, close_all, require, write_wav
 from tests.clients.stack import PROJECT_ROOT
 from tests.integration.gateway.conftest import SETTINGS
 from tests.integration.gateway.doors import Doors, open_doors
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SPEECH = PROJECT_ROOT / "tests" / "audio" / "go-forward.wav"
 QUESTION = "How many days do I have to send something back?"
@@ -30,21 +32,28 @@ def doors() -> Iterator[Doors]:
         yield doors
 
 
-@pytest_asyncio.fixture
-async def page(doors: Doors, tmp_path: Path) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def speaking_browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """Its microphone says "go forward ten meters" over and over."""
     with wave.open(str(SPEECH)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     at = np.arange(3 * len(samples)) / 3
     louder = np.interp(at, np.arange(len(samples)), samples).astype("<i2").tobytes()
-    spoken = write_wav(tmp_path / "spoken.wav", louder + bytes(48_000), 48_000)
+    folder = tmp_path_factory.mktemp("audio")
+    spoken = write_wav(folder / "spoken.wav", louder + bytes(48_000), 48_000)
     async with chromium(spoken) as browser:
-        page = await browser.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        await page.goto(f"http://localhost:{doors.port}/test")
-        yield page
-        assert faults == []
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(doors: Doors, speaking_browser: Browser) -> AsyncIterator[Page]:
+    page = await speaking_browser.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    await page.goto(f"http://localhost:{doors.port}/test")
+    yield page
+    await close_all(speaking_browser)
+    assert faults == []
 
 
 async def connect(page: Page, protocol: str, **options: str) -> None:

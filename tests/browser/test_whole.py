@@ -5,10 +5,9 @@ The browser's microphone is a WAV with a person's voice; what the page shows and
 
 import os
 import re
-import shutil
 import signal
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.acceptance.conftest import AUSTEN
-from tests.browser.chromium import chromium, require, write_wav
+from tests.browser.chromium import chromium, close_all, require, write_wav
 from tests.browser.guest import eventually
 from tests.browser.page import TalkPage
 from tests.clients.stack import PROJECT_ROOT, Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SPEECH = PROJECT_ROOT / "tests" / "audio" / "austen-0870.wav"
 SPOKEN = (
@@ -37,21 +37,10 @@ BACK_MS = 45_000
 RATE_HZ = 16_000
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """With a page of a novel among the sample documents."""
+@pytest.fixture(scope="module", autouse=True)
+def built_page() -> None:
     page = PROJECT_ROOT / "frontend" / "dist" / "index.html"
     require(page.is_file(), "frontend/dist (npm run build)")
-    documents = tmp_path_factory.mktemp("documents") / "default"
-    shutil.copytree(PROJECT_ROOT / "documents" / "default", documents)
-    (documents / "austen.md").write_text(AUSTEN)
-    environment = {"KNOWLEDGE_DIR": str(documents.parent), "KEEP_TRANSCRIPTS": "true"}
-    running = Stack(tmp_path_factory.mktemp("stack"), environment=environment)
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +71,17 @@ def _pcm(path: Path) -> bytes:
         return file.readframes(file.getnframes())
 
 
-@pytest_asyncio.fixture
-async def silent_browser(quiet: Path) -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def quiet_browser(quiet: Path) -> AsyncIterator[Browser]:
     async with chromium(quiet) as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def silent_browser(quiet_browser: Browser) -> AsyncIterator[Browser]:
+    """A microphone that hears nothing."""
+    yield quiet_browser
+    await close_all(quiet_browser)
 
 
 async def greeted(page: TalkPage, talk: str = "Talk") -> None:
@@ -96,13 +92,12 @@ async def greeted(page: TalkPage, talk: str = "Talk") -> None:
 
 
 async def answered(page: TalkPage, question: str, source: str) -> None:
-    """The question is typed, and its answer is shown with this source, and heard."""
+    """The question is typed, and its answer is shown with this source, and begins to be heard."""
     before = await page.words_of("assistant").count()
     await page.type(question)
     answer = page.tab.locator(".line[data-role=assistant]").nth(before)
     await expect(answer.locator(".sources summary")).to_contain_text(source, timeout=ANSWER_MS)
     await eventually(lambda: _audible(page), what="the answer is heard")
-    await expect(answer).to_have_attribute("data-final", "true", timeout=ANSWER_MS)
 
 
 async def _audible(page: TalkPage) -> bool:
@@ -154,6 +149,7 @@ async def test_typing_in_english_and_in_arabic(stack: Stack, silent_browser: Bro
     page = await TalkPage.open(silent_browser, stack.url)
     await greeted(page)
     await answered(page, "How long do I have to return something?", "return")
+    await expect(page.lines.last).to_have_attribute("data-final", "true", timeout=ANSWER_MS)
     await page.button("End").click()
 
     page = await TalkPage.open(silent_browser, stack.url, locale="ar-EG")
