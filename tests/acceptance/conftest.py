@@ -1,4 +1,4 @@
-"""The whole product, running, for the tests of one module."""
+"""The whole product, running: its start takes longer than most tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,18 +37,15 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, documents: Path) -> Iterator[Stack]:
-    """One running instance with embedded Redis, room server and stages."""
-    yield from _running(tmp_path_factory, documents)
+def stack(lasting_stack: Stack) -> Stack:
+    """The instance that other modules use too, unless a module has its own."""
+    return lasting_stack
 
 
 @pytest.fixture(scope="session")
 def lasting_stack(tmp_path_factory: pytest.TempPathFactory, documents: Path) -> Iterator[Stack]:
-    """The same, for all modules that hold conversations and leave it as they found it."""
-    yield from _running(tmp_path_factory, documents)
-
-
-def _running(tmp_path_factory: pytest.TempPathFactory, documents: Path) -> Iterator[Stack]:
+    """One instance with embedded Redis, room server and stages, for all modules that leave it as
+    they found it."""
     running = Stack(tmp_path_factory.mktemp("stack"), environment={"KNOWLEDGE_DIR": str(documents)})
     running.start()
     try:

@@ -4,9 +4,11 @@ Here each victim once, in one state; `make faults` has every victim in every sta
 """
 
 import pytest
+from redis import Redis
 
 from tests.clients.caller import Caller
 from tests.clients.faults import COMMANDS, State, Victim, strike
+from tests.clients.remains import live_keys, redis_url_of
 from tests.clients.stack import Stack, eventually
 
 CASES = {
@@ -18,6 +20,18 @@ CASES = {
     Victim.REDIS: State.ACTIVE,
     Victim.ROOMS: State.ACTIVE,
 }
+
+
+@pytest.fixture(scope="module")
+def stack(lasting_stack: Stack) -> Stack:
+    """The instance that other modules use too, with nothing left of their sessions."""
+
+    def nothing_lives() -> bool:
+        with Redis.from_url(redis_url_of(lasting_stack), decode_responses=True) as redis:
+            return not live_keys(redis)
+
+    eventually(nothing_lives, within_s=60, what="no live keys")
+    return lasting_stack
 
 
 @pytest.mark.parametrize("victim", CASES, ids=str)

@@ -183,7 +183,7 @@ class Caller:
             await asyncio.sleep(0.01)
 
     async def until_quiet(
-        self, *, since: float = 0.0, quiet_s: float = 1.0, within_s: float = 30
+        self, *, since: float = 0.0, quiet_s: float = 1.0, within_s: float = 60
     ) -> None:
         """Wait until the agent has said something (since then) and been silent for a while."""
 
@@ -193,7 +193,7 @@ class Caller:
 
         await self.until(look, within_s=within_s, what="the agent stops speaking")
 
-    async def until_cited(self, *, after: int, within_s: float = 30) -> list[dict[str, Any]]:
+    async def until_cited(self, *, after: int, within_s: float = 60) -> list[dict[str, Any]]:
         """Wait for the sources of one more answer than `after`; they may be none."""
         await self.until(
             lambda: len(self.heard.sources) > after, within_s=within_s, what="an answer's sources"

@@ -66,11 +66,13 @@ class Stack:
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self.start_took_s = 0.0
         self._known: list[psutil.Process] = []
         self.http = httpx.Client(base_url=self.url, timeout=15)
 
     def start(self, *, within_s: float = 260) -> None:
         """Start, and wait until it says that it is ready."""
+        began = time.monotonic()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "run.py"],
@@ -90,6 +92,7 @@ class Stack:
         except BaseException:
             self.stop()
             raise
+        self.start_took_s = time.monotonic() - began
 
     def stop(self, number: signal.Signals = signal.SIGINT, *, within_s: float = 15) -> float:
         """Stop it; how long that took in seconds. What is left after the time is killed."""
