@@ -1,6 +1,6 @@
 """`make bench-gateway`: the WebSocket doors with stages that take no time; prints JSON.
 
-    python -m bench.gateway --quick                    few of everything
+    python -m bench.gateway --quick                    few of everything: two minutes
     python -m bench.gateway --only turns connects      some parts
 
 Beside the doors, in the same run: a bare echo server, and Pipecat where BENCH_PIPECAT_PYTHON names
@@ -13,13 +13,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.figures import machine
 from bench.gateway import measure
-from bench.gateway.measure import Figures
+from bench.gateway.measure import Figures, Pace
 from bench.gateway.servers import (
     DUPLEX,
     FLOOR,
@@ -40,22 +40,30 @@ class Size:
     """How much is measured."""
 
     connections: tuple[int, ...] = (1, 10, 50, 100)
-    window_s: float = 20.0
+    few: tuple[int, ...] = (1, 10)
+    """Connections for MP3 and for Pipecat, which need more of the processor."""
+    pace: Pace = field(default_factory=Pace)
     times: int = 30
     sessions: int = 20
     conversations: int = 50
 
 
-QUICK = Size(connections=(1, 10), window_s=6.0, times=8, sessions=5, conversations=10)
+QUICK = Size(
+    connections=(1, 10),
+    few=(1,),
+    pace=Pace(window_s=4.0, cycle_s=3.2, short_cycle_s=1.6, fewest_turns=4, talk_s=1.0),
+    times=4,
+    sessions=5,
+    conversations=10,
+)
 
 
 async def _turns(size: Size) -> Figures:
-    few = tuple(count for count in size.connections if count <= 10)
     return {
-        TURNS.name: await measure.turns(TURNS, size.connections, size.window_s),
-        TURNS_MP3.name: await measure.turns(TURNS_MP3, few, size.window_s),
-        FLOOR.name: await measure.turns(FLOOR, size.connections, size.window_s),
-        **await _beside(lambda c: measure.turns(c, few, size.window_s), manual=True),
+        TURNS.name: await measure.turns(TURNS, size.connections, size.pace),
+        TURNS_MP3.name: await measure.turns(TURNS_MP3, size.few, size.pace),
+        FLOOR.name: await measure.turns(FLOOR, size.connections, size.pace),
+        **await _beside(lambda c: measure.turns(c, size.few, size.pace), manual=True),
     }
 
 
@@ -78,15 +86,15 @@ async def _connects(size: Size) -> Figures:
 
 async def _cost(size: Size) -> Figures:
     return {
-        DUPLEX.name: await measure.cost(DUPLEX, size.sessions, size.window_s),
-        TURNS.name: await measure.cost(TURNS, size.sessions, size.window_s),
-        FLOOR.name: await measure.cost(FLOOR, size.sessions, size.window_s),
-        **await _beside(lambda c: measure.cost(c, size.sessions, size.window_s), manual=False),
+        DUPLEX.name: await measure.cost(DUPLEX, size.sessions, size.pace),
+        TURNS.name: await measure.cost(TURNS, size.sessions, size.pace),
+        FLOOR.name: await measure.cost(FLOOR, size.sessions, size.pace),
+        **await _beside(lambda c: measure.cost(c, size.sessions, size.pace), manual=False),
     }
 
 
 async def _real_time(size: Size) -> Figures:
-    return await measure.real_time(TURNS_PACED, size.conversations, 2, size.window_s)
+    return await measure.real_time(TURNS_PACED, size.conversations, 2, size.pace)
 
 
 async def _beside(run: Callable[[Candidate], Awaitable[Figures]], *, manual: bool) -> Figures:

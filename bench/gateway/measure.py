@@ -5,6 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -15,20 +16,32 @@ from bench.gateway.load import Session
 from bench.gateway.servers import Candidate, Server, cpu_s, running
 from bench.gateway.wires import INTERRUPT, PipecatWire
 
-CYCLE_S = 5.0
-"""Each conversation has a turn so often; the conversations are spread over it."""
-
-SHORT_CYCLE_S = 3.2
-"""The same where there are few; an answer in real time still fits in."""
-FEWEST_TURNS = 12
-
 TURN_S = 1.0
-TALK_S = 2.5
 SETTLE_S = 0.7
 GAP_S = 0.02
 """A listener hears a chunk that comes so much later than it should."""
 
 Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often there are turns, and for how long. In seconds."""
+
+    window_s: float = 20.0
+    """What comes in it counts."""
+    cycle_s: float = 5.0
+    """Each conversation has a turn so often; the conversations are spread over it."""
+    short_cycle_s: float = 3.2
+    """The same where there are few."""
+    fewest_turns: int = 12
+    talk_s: float = 2.5
+    """How long the user talks where it is talk that costs."""
+
+    def cycle_of(self, candidate: Candidate, count: int) -> float:
+        """For so many conversations: an answer in real time fits in."""
+        cycle_s = self.cycle_s if count >= 10 else self.short_cycle_s
+        return max(cycle_s, TURN_S + work.ANSWER_S + 0.4) if candidate.in_real_time else cycle_s
 
 
 @contextlib.asynccontextmanager
@@ -45,17 +58,17 @@ async def sessions(servers: Sequence[Server], count: int) -> AsyncIterator[list[
         await asyncio.gather(*(session.close() for session in opened), return_exceptions=True)
 
 
-async def turns(candidate: Candidate, connections: Sequence[int], window_s: float) -> Figures:
+async def turns(candidate: Candidate, connections: Sequence[int], pace: Pace) -> Figures:
     """From the end of a turn, as the client tells it, to the first of the answer's audio."""
     figures: Figures = {}
     speech = work.utterance(TURN_S)
     async with running(candidate) as servers:
         for count in connections:
-            cycle_s = CYCLE_S if count >= 10 else SHORT_CYCLE_S
-            longer_s = max(window_s, FEWEST_TURNS * cycle_s / count)
+            cycle_s = pace.cycle_of(candidate, count)
+            window_s = max(pace.window_s, pace.fewest_turns * cycle_s / count)
             async with sessions(servers, count) as opened:
                 first_s = await _cycles(
-                    opened, speech, longer_s, warm_up_s=cycle_s, cycle_s=cycle_s
+                    opened, speech, window_s, warm_up_s=cycle_s, cycle_s=cycle_s
                 )
                 figures[str(count)] = summary_ms(first_s) | _health(opened)
     return figures
@@ -67,7 +80,7 @@ async def _cycles(
     window_s: float,
     *,
     warm_up_s: float,
-    cycle_s: float = CYCLE_S,
+    cycle_s: float,
 ) -> list[float]:
     """Each has a turn in every cycle; the answers' delays in seconds, after the warm-up."""
     began = time.monotonic()
@@ -129,21 +142,22 @@ async def connects(candidate: Candidate, times: int) -> Figures:
     return summary_ms(took[2:])
 
 
-async def cost(candidate: Candidate, count: int, window_s: float) -> Figures:
+async def cost(candidate: Candidate, count: int, pace: Pace) -> Figures:
     """Processor time a session-minute, and memory an extra session, with open microphones."""
-    speech = work.utterance(TALK_S)
+    speech = work.utterance(pace.talk_s)
+    cycle_s, window_s = pace.cycle_s, pace.window_s
     async with running(candidate) as servers:
         (server,) = servers
         async with sessions(servers, 1) as (first,):
             await first.turn(speech)
-            await asyncio.sleep(TALK_S)
+            await asyncio.sleep(pace.talk_s)
             alone_mib = server.memory_mib()
         async with sessions(servers, count) as opened:
             own = psutil.Process()
             working = asyncio.create_task(
-                _cycles(opened, speech, window_s + 2 * CYCLE_S, warm_up_s=0)
+                _cycles(opened, speech, window_s + cycle_s, warm_up_s=0, cycle_s=cycle_s)
             )
-            await asyncio.sleep(CYCLE_S)
+            await asyncio.sleep(cycle_s)
             server.begin()
             client_before, began = cpu_s(own), time.monotonic()
             await asyncio.sleep(window_s)
@@ -162,9 +176,10 @@ async def cost(candidate: Candidate, count: int, window_s: float) -> Figures:
             }
 
 
-async def real_time(candidate: Candidate, count: int, processes: int, window_s: float) -> Figures:
+async def real_time(candidate: Candidate, count: int, processes: int, pace: Pace) -> Figures:
     """Paced conversations over several processes: whether every chunk comes in time."""
     speech = work.utterance(TURN_S)
+    cycle_s = pace.cycle_of(candidate, count)
     async with running(candidate, count=processes) as servers, sessions(servers, count) as opened:
         for server in servers:
             server.begin()
@@ -175,15 +190,15 @@ async def real_time(candidate: Candidate, count: int, processes: int, window_s: 
 
         async def converse(session: Session, offset_s: float) -> None:
             await asyncio.sleep(offset_s)
-            while time.monotonic() - began < window_s:
+            while time.monotonic() - began < pace.window_s:
                 at = time.monotonic()
                 first_s.append(await session.turn(speech))
                 await session.answered()
                 late_s.extend(session.lateness_s())
-                await asyncio.sleep(max(0.0, at + CYCLE_S - time.monotonic()))
+                await asyncio.sleep(max(0.0, at + cycle_s - time.monotonic()))
 
         await asyncio.gather(
-            *(converse(session, CYCLE_S * number / count) for number, session in enumerate(opened))
+            *(converse(session, cycle_s * number / count) for number, session in enumerate(opened))
         )
         return {
             "conversations": count,

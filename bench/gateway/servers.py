@@ -33,6 +33,8 @@ class Candidate:
     wire: Wire
     arguments: tuple[str, ...] = ()
     python: str = sys.executable
+    in_real_time: bool = False
+    """It sends its answer no faster than it plays."""
 
 
 TURNS = Candidate(
@@ -52,6 +54,7 @@ TURNS_PACED = Candidate(
     "bench.gateway.server",
     "/ws/conversation?audio_format=pcm",
     TurnWire(),
+    in_real_time=True,
 )
 DUPLEX = Candidate(
     "majlis /orchestrate, pcm",
@@ -76,6 +79,7 @@ def pipecat(*, manual: bool) -> Candidate | None:
         PipecatWire(manual=manual),
         ("--turns", turns),
         python,
+        in_real_time=True,
     )
 
 
