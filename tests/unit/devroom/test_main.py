@@ -2,7 +2,7 @@
 
 import pytest
 
-from devroom.__main__ import read_settings
+from devroom.__main__ import come_first, read_settings
 from devroom.errors import StartError
 
 ENVIRONMENT = {"LIVEKIT_API_KEY": "APIkey", "LIVEKIT_API_SECRET": "do-not-tell"}
@@ -66,3 +66,22 @@ def test_arguments_become_settings() -> None:
         "a.pem",
         "a.key",
     )
+
+
+def test_it_comes_before_those_who_only_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a room server that waits for the processor behind agents that start."""
+    asked: list[int] = []
+    monkeypatch.setattr("os.nice", asked.append)
+    come_first()
+    assert asked
+    assert asked[0] < 0
+
+
+def test_it_runs_where_it_may_not_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a room server that does not start without privileges."""
+
+    def refuse(_: int) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr("os.nice", refuse)
+    come_first()
