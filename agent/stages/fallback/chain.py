@@ -16,6 +16,8 @@ from agent.stages.fallback.failure import failure_of
 FIRST_RETRY_S = 0.1
 CLOSED_WITHIN_S = 0.1
 """A stream that takes longer to close is left to it: it may be that of a vendor that is gone."""
+STAGE_CLOSED_WITHIN_S = 2.0
+"""A provider that takes longer is left: the conversation is over, and has to end."""
 
 
 class Stage(Protocol):
@@ -131,23 +133,27 @@ class Chain(Generic[_S]):
             yield stream
         finally:
             closing = asyncio.create_task(stream.aclose(), name=f"{self.name}.close")
-            self._closing.add(closing)
-            closing.add_done_callback(self._on_closed)
+            self._own(closing)
             await asyncio.wait({closing}, timeout=CLOSED_WITHIN_S)
 
-    async def aclose(self) -> None:
-        """Close all providers, and what is still closing."""
+    async def aclose(self, *, within_s: float = STAGE_CLOSED_WITHIN_S) -> None:
+        """Close all providers, whatever befalls one of them, and what is still closing."""
+        for stream in self._closing:
+            stream.cancel()
         for link in self.links:
-            await link.stage.aclose()
-        for closing in self._closing:
-            closing.cancel()
-        if self._closing:
-            await asyncio.wait(self._closing)
+            self._own(asyncio.create_task(link.stage.aclose(), name=f"{self.name}.aclose"))
+        _, late = await asyncio.wait(self._closing, timeout=within_s)
+        for task in late:
+            task.cancel()
+
+    def _own(self, closing: "asyncio.Task[None]") -> None:
+        self._closing.add(closing)
+        closing.add_done_callback(self._on_closed)
 
     def _on_closed(self, closing: "asyncio.Task[None]") -> None:
         self._closing.discard(closing)
         if not closing.cancelled() and (error := closing.exception()) is not None:
-            _log.debug("stream not closed", extra={"error": type(error).__name__})
+            _log.debug("not closed", extra={"error": type(error).__name__})
 
     async def _try(
         self,

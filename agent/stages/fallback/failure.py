@@ -12,6 +12,8 @@ _OF_THE_REQUEST = {400, 413, 422}
 _FOR_GOOD = {401, 402, 403, 404}
 _BUSY = {429, 503}
 _LONGEST_CHAIN = 10
+_LONGEST_PAUSE_S = 3_600.0
+"""Who asks for more is tried again nevertheless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +83,4 @@ def _retry_after_s(error: BaseException) -> float:
         value = float(headers.get("Retry-After", 0))
     except ValueError:
         return 0.0
-    return value if math.isfinite(value) and value > 0 else 0.0
+    return min(value, _LONGEST_PAUSE_S) if math.isfinite(value) and value > 0 else 0.0

@@ -139,3 +139,31 @@ async def test_silence_is_a_failure(begun: tuple[str, ...]) -> None:
 def test_what_is_left_to_say(said_s: float, rest: str) -> None:
     """Catches words that are left out when a voice breaks off, and words cut in two."""
     assert unsaid("Thirty days from the day.", said_s) == rest
+
+
+class Closing(Provider):
+    """A stage that is closed, or not, as it is told."""
+
+    def __init__(self, *, error: Exception | None = None, hangs: bool = False) -> None:
+        self._error = error
+        self._hangs = hangs
+        self.closed = False
+
+    async def aclose(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._hangs:
+            await asyncio.Event().wait()
+        self.closed = True
+
+
+async def test_each_is_closed_whatever_befalls_another() -> None:
+    """Catches connections that outlive a call, and a call that ends only with a vendor's leave."""
+    stages = [Closing(error=RuntimeError("no")), Closing(hangs=True), Closing()]
+    breakers = Breakers()
+    links = [
+        Link(name, stage, breakers.of("speech", name))
+        for name, stage in zip("abc", stages, strict=True)
+    ]
+    await Chain("speech", links, Patience(first_s=5.0, stall_s=5.0)).aclose(within_s=0.05)
+    assert [stage.closed for stage in stages] == [False, False, True]

@@ -46,6 +46,11 @@ def test_a_pause_that_was_asked_for(make: object) -> None:
     assert (silent.pause_s, silent.retryable) == (0.0, True)
 
 
+def test_a_pause_without_an_end() -> None:
+    """Catches one header that keeps a vendor out for as long as the process lives."""
+    assert failure_of(from_openai(429, {"Retry-After": "1e12"})).pause_s == 3_600.0
+
+
 @pytest.mark.parametrize("value", ["soon", "-3", "nan", "inf", "Wed, 21 Oct 2026 07:28:00 GMT", ""])
 def test_a_pause_that_makes_no_sense(value: str) -> None:
     """Catches a header of a vendor's that breaks the turn, or keeps the vendor out for ever."""
