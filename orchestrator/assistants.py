@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Iterator
 
-from agent.assistants.description import Description
+from agent.assistants.description import Description, HandOver
 from agent.assistants.errors import UnknownAssistant
 from agent.assistants.files import Assistants, Problem, read_assistants
 from agent.job import NO_BRIEF, Brief
-from agent.stages.choice import StageNames, choose
+from agent.stages.choice import StageChoice, StageNames, choose
 from agent.stages.errors import StageUnavailable
 from orchestrator.errors import InvalidField
 from orchestrator.settings import Settings, SettingsError
 
 NOBODY = Description(name="nobody")
 """Says nothing: the settings say it all."""
+
+WITHOUT_TOOLS = frozenset({"services", "local"})
+"""Providers of answers that look documents up, and call no tools."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,11 +31,12 @@ def load_assistants(settings: Settings) -> Assistants:
     usable: dict[str, Description] = {}
     for name, description in found.by_name.items():
         try:
-            choose(settings, StageNames(**description.stages.model_dump()))
+            choice = choose(settings, StageNames(**description.stages.model_dump()))
         except StageUnavailable as error:
             problems.append(Problem(found.files[name], f"stages: {error}"))
             continue
         usable[name] = description
+        problems += _tools_idle(found.files[name], description, choice)
         problems += _secrets_missing(found.files[name], description, settings)
     default = settings.default_assistant
     if default is not None and default not in usable:
@@ -68,6 +72,18 @@ def brief_of(description: Description) -> Brief:
         stages=description.stages,
         tools=description.tools,
     )
+
+
+def _tools_idle(file: str, description: Description, choice: StageChoice) -> Iterator[Problem]:
+    names = ", ".join(tool.name for tool in description.tools if not isinstance(tool, HandOver))
+    if not names:
+        return
+    first, *others = (member.provider not in WITHOUT_TOOLS for member in choice.answers.chain)
+    label = choice.answers.chain[0].label
+    if not any((first, *others)):
+        yield Problem(file, f"tools: {names}: nobody calls them, as no language model answers")
+    elif not first:
+        yield Problem(file, f"tools: {names}: called only where the {label} does not answer")
 
 
 def _secrets_missing(file: str, description: Description, settings: Settings) -> Iterator[Problem]:

@@ -37,11 +37,38 @@ def test_stages_that_cannot_be_had(tmp_path: Path) -> None:
 def test_secrets_that_are_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a tool that never works, without a word at the start."""
     (tmp_path / "caller.yaml").write_text(NEEDS_KEY)
-    found = load_assistants(settings(tmp_path))
+    found = load_assistants(settings(tmp_path, groq_api_key="k"))
     assert list(found.by_name) == ["caller"]
-    assert "TOOL_SHOP_KEY is not set" in found.problems[0].message
+    (problem,) = found.problems
+    assert "TOOL_SHOP_KEY is not set" in problem.message
     monkeypatch.setenv("TOOL_SHOP_KEY", "very secret")
-    assert load_assistants(settings(tmp_path)).problems == ()
+    assert load_assistants(settings(tmp_path, groq_api_key="k")).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, ["tools: order: nobody calls them, as no language model answers"]),
+        (
+            {"rag_service_url": "http://127.0.0.1:8002"},
+            ["tools: order: nobody calls them, as no language model answers"],
+        ),
+        (
+            {"rag_service_url": "http://127.0.0.1:8002", "groq_api_key": "k"},
+            ["tools: order: called only where the service does not answer"],
+        ),
+        ({"groq_api_key": "k"}, []),
+    ],
+)
+def test_tools_that_nobody_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], told: list[str]
+) -> None:
+    """Catches tools that are described and, without a word, of no effect."""
+    monkeypatch.setenv("TOOL_SHOP_KEY", "very secret")
+    (tmp_path / "caller.yaml").write_text(NEEDS_KEY)
+    (tmp_path / "plain.yaml").write_text("name: plain\ntools: [{kind: hand_over}]\n")
+    found = load_assistants(settings(tmp_path, **given))
+    assert [problem.message for problem in found.problems] == told
 
 
 def test_the_default_must_be_there(tmp_path: Path) -> None:
