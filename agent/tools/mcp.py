@@ -7,9 +7,10 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import httpx2
 from livekit.agents import llm
 from livekit.agents.llm import RawFunctionTool, function_tool
 from livekit.agents.llm.mcp import MCPServerHTTP, MCPToolResultContext
@@ -20,6 +21,10 @@ from agent.tools.outcome import cut, in_time
 CLOSE_TIMEOUT_S = 1.0
 MAX_TOOLS = 64
 """Of one server; a model has to read all of their descriptions."""
+
+MAX_ANSWER_BYTES = 1 << 20
+"""What a server may send in one answer, or in one event of a stream, before any of it is looked at;
+it is cut to `max_response_bytes` then."""
 
 _CALLABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Names that language models' providers take."""
@@ -63,11 +68,12 @@ class ServerTools:
                 return
             described = self._described
             allowed = described.allowed_tools
-            server = self._server = MCPServerHTTP(
+            server = self._server = _BoundedServer(
                 described.url,
                 transport_type=described.transport,
                 allowed_tools=None if allowed is None else list(allowed),
-                headers=self._headers,
+                # what is packed could be anything in size
+                headers={"Accept-Encoding": "identity", **self._headers},
                 timeout=described.connect_timeout_s,
                 client_session_timeout_seconds=described.timeout_s,
                 tool_result_resolver=_text,
@@ -111,6 +117,44 @@ class ServerTools:
             # a server that was started again knows nothing of this connection
             self._let_go()
             raise
+
+
+class _BoundedServer(MCPServerHTTP):
+    """livekit's, which reads no more than `MAX_ANSWER_BYTES`."""
+
+    def _create_http_client(self, *args: Any, **kwargs: Any) -> httpx2.AsyncClient:
+        client = super()._create_http_client(*args, **kwargs)
+        client.event_hooks = {"request": [], "response": [_bound]}
+        return client
+
+
+async def _bound(response: httpx2.Response) -> None:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise httpx2.DecodingError("a packed answer", request=response.request)
+    has_events = response.headers.get("Content-Type", "").startswith("text/event-stream")
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Bounded(response.stream, has_events=has_events)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A body of at most `MAX_ANSWER_BYTES`; with events, each of them may have as many."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, *, has_events: bool) -> None:
+        self._stream = stream
+        self._has_events = has_events
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for piece in self._stream:
+            # an empty line ends an event
+            ends = self._has_events and (b"\n\n" in piece or b"\r\n\r\n" in piece)
+            read = len(piece) if ends else read + len(piece)
+            if read > MAX_ANSWER_BYTES:
+                raise httpx2.ReadError("the answer is too long")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 async def _close(server: MCPServerHTTP) -> None:

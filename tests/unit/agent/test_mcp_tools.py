@@ -13,7 +13,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError as ServersToolError
 
 from agent.assistants.description import HandOver, HttpTool, McpServer, Tool
-from agent.tools.mcp import ServerTools
+from agent.tools.mcp import MAX_ANSWER_BYTES, ServerTools
 from agent.tools.toolbox import Toolbox
 
 
@@ -25,6 +25,11 @@ def calendar() -> MCPServer[Any]:
     def book(day: str) -> str:
         """Book a consultation."""
         return f"Booked for {day}. " * 100
+
+    @server.tool()
+    def flood() -> str:
+        """More than anybody can read."""
+        return "word " * MAX_ANSWER_BYTES
 
     @server.tool()
     def fail() -> str:
@@ -62,7 +67,9 @@ async def serving(server: MCPServer[Any], port: int = 0) -> AsyncIterator[str]:
 
 
 def described(url: str, **fields: Any) -> McpServer:
-    return McpServer.model_validate({"kind": "mcp", "name": "calendar", "url": url, **fields})
+    patient = {"connect_timeout_s": 30, "timeout_s": 30}
+    given = {"kind": "mcp", "name": "calendar", "url": url, **patient, **fields}
+    return McpServer.model_validate(given)
 
 
 async def call(tools: dict[str, Any], name: str, **arguments: Any) -> str:
@@ -74,9 +81,9 @@ async def call(tools: dict[str, Any], name: str, **arguments: Any) -> str:
 async def test_the_tools_of_a_server() -> None:
     """Catches tools that are not found, not called, not bounded, or that fail at length."""
     async with serving(calendar()) as url:
-        server = ServerTools(described(url, timeout_s=0.5, max_response_bytes=64), {})
+        server = ServerTools(described(url, max_response_bytes=64), {})
         tools = {tool.id: tool for tool in await server.connect()}
-        assert set(tools) == {"book", "fail", "dawdle"}
+        assert set(tools) == {"book", "flood", "fail", "dawdle"}
         schema = tools["book"].info.raw_schema
         assert schema["description"] == "Book a consultation."
         assert schema["parameters"]["required"] == ["day"]
@@ -85,8 +92,28 @@ async def test_the_tools_of_a_server() -> None:
         assert told.endswith("[…cut off]")
         with pytest.raises(ToolError, match="the calendar is full"):
             await call(tools, "fail")
+        await server.aclose()
+
+
+async def test_a_tool_that_takes_too_long() -> None:
+    """Catches a turn that waits for a tool, and tools that are lost with one that hangs."""
+    async with serving(calendar()) as url:
+        # as long as a busy machine takes to answer what it answers at once
+        server = ServerTools(described(url, timeout_s=3), {})
+        tools = {tool.id: tool for tool in await server.connect()}
         with pytest.raises(ToolError, match="took too long"):
             await call(tools, "dawdle")
+        assert (await call(tools, "book", day="Friday")).startswith("Booked for Friday.")
+        await server.aclose()
+
+
+async def test_more_than_anybody_can_read() -> None:
+    """Catches an agent whose memory a server of tools can fill."""
+    async with serving(calendar()) as url:
+        server = ServerTools(described(url), {})
+        tools = {tool.id: tool for tool in await server.connect()}
+        with pytest.raises(ToolError):
+            await call(tools, "flood")
         assert (await call(tools, "book", day="Friday")).startswith("Booked for Friday.")
         await server.aclose()
 
@@ -150,7 +177,7 @@ async def test_two_tools_of_one_name() -> None:
         box = toolbox(ORDER, described(url))
         assert [tool.id for tool in box.tools] == ["book"]
         offered = await box.connect()
-        assert sorted(tool.id for tool in offered) == ["book", "dawdle", "fail"]
+        assert sorted(tool.id for tool in offered) == ["book", "dawdle", "fail", "flood"]
         assert offered[0] is box.tools[0]
         await box.aclose()
 
