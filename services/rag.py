@@ -240,13 +240,15 @@ async def _asked(request: Request, access: Access, body: "TypeAdapter[_B]") -> "
         return refusal
     try:
         async with asyncio.timeout(BODY_S):
-            return decode(body, await _read(request))
+            asked = decode(body, await _read(request))
     except TimeoutError:
         return refused(408, ErrorCode.TIMEOUT, "the body did not come")
     except _TooLarge:
         return refused(413, ErrorCode.TOO_LARGE, f"a body of over {MAX_MESSAGE_BYTES} bytes")
     except WireError as error:
         return refused(422, ErrorCode.INVALID_MESSAGE, str(error))
+    # others may have come in while the body did
+    return access.refusal(request) or asked
 
 
 class _TooLarge(Exception):

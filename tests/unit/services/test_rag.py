@@ -1,10 +1,23 @@
 """How the answering service keeps a client that waits."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from typing import Any
 
-from agent.stages.services.messages import AnswerDone, AnswerLine, AnswerSources, Ping
-from services.rag import with_pings
+from starlette.requests import Request
+from starlette.responses import Response
+
+from agent.stages.services.messages import (
+    RETRIEVE_REQUEST,
+    AnswerDone,
+    AnswerLine,
+    AnswerSources,
+    Ping,
+)
+from services.access import Access
+from services.rag import _asked, with_pings
 
 
 async def test_pings_come_as_long_as_there_is_nothing_to_say() -> None:
@@ -25,3 +38,19 @@ async def test_pings_come_as_long_as_there_is_nothing_to_say() -> None:
     assert seen[0] == AnswerSources(())
     assert seen.count(Ping()) >= 3
     assert seen[-1] == AnswerDone()
+
+
+async def test_places_that_are_taken_while_a_body_comes() -> None:
+    """Catches more at once than there are places for, all of whom were let in when it was empty."""
+    access = Access(None, most=1)
+    with ExitStack() as others:
+
+        async def receive() -> dict[str, Any]:
+            others.enter_context(access.place())
+            body = json.dumps({"query": "hours", "collection": "default"}).encode()
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+        answer = await _asked(request, access, RETRIEVE_REQUEST)
+    assert isinstance(answer, Response)
+    assert answer.status_code == 503
