@@ -13,7 +13,7 @@ from tests.clients.speech import speak
 from tests.clients.stack import Stack
 
 EVALUATION = Path(__file__).resolve().parents[1] / "evaluation"
-CALLERS_AT_ONCE = 2
+CALLERS_AT_ONCE = 3
 SPOKEN = (
     "What time do you close on Fridays?",
     "When will I get my refund?",
@@ -45,13 +45,13 @@ def first_source(sources: list[dict[str, str]]) -> str | None:
 async def ask_aloud(stack: Stack, rows: list[dict[str, str]], clips: list[Path]) -> Asked:
     """Hold one conversation in which each clip is played after the answer to the one before."""
     asked: Asked = []
-    async with Caller.start(stack.url) as caller:
-        await caller.until_quiet()
+    async with Caller.start(stack.url, openingLine="Hello.") as caller:
+        began = 0.0
         for row, clip in zip(rows, clips, strict=True):
+            await caller.until_quiet(since=began)
             began, before = time.monotonic(), len(caller.heard.sources)
             caller.say(read_wav(clip))
             sources = await caller.until_cited(after=before)
-            await caller.until_quiet(since=began)
             asked.append((row["question"], first_source(sources)))
         await caller.end()
     return asked
