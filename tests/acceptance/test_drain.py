@@ -20,7 +20,7 @@ def test_a_machine_is_taken_out_of_service_and_put_back(stack: Stack) -> None:
             assert draining.stdout is not None
             told = iter(draining.stdout.readline, "")
             assert any("1 running" in line for line in told)
-            eventually(lambda: not stack.find("agent idle"), within_s=10, what="no idle agent")
+            eventually(lambda: not stack.find("agent idle"), within_s=30, what="no idle agent")
             waiting = stack.http.post("/api/session/start", json={}).json()["sessionId"]
             assert stack.agent_of(running) is not None
             assert stack.status(running) == "ready"
@@ -30,5 +30,5 @@ def test_a_machine_is_taken_out_of_service_and_put_back(stack: Stack) -> None:
         assert stack.status(waiting) == "queued"
     finally:
         subprocess.run([*drain, "--resume"], cwd=PROJECT_ROOT, env=environment, check=True)
-    stack.await_status(waiting, "ready", within_s=15)
+    stack.await_status(waiting, "ready", within_s=30)
     stack.http.post("/api/session/end", json={"sessionId": waiting})

@@ -64,14 +64,14 @@ def ended(deployment: Deployment, sessions: list[str]) -> None:
         deployment.end(session)
     for session in sessions:
         deployment.until_status(session, "ended")
-        eventually(lambda s=session: not deployment.agents(s), within_s=10, what="agent gone")  # type: ignore[misc]
+        eventually(lambda s=session: not deployment.agents(s), within_s=30, what="agent gone")  # type: ignore[misc]
 
 
 async def assert_nothing_is_left(deployment: Deployment) -> None:
     """No room, slot, lease or task."""
     assert not await rooms_of(deployment.server)
     with Redis.from_url(deployment.redis_url, decode_responses=True) as redis:
-        eventually(lambda: not live_keys(redis), within_s=15, what="no live keys")
+        eventually(lambda: not live_keys(redis), within_s=30, what="no live keys")
 
 
 async def test_they_share_the_work_up_to_what_each_holds(deployment: Deployment) -> None:
@@ -98,7 +98,7 @@ async def test_an_agent_that_dies_is_followed_on_any_machine(deployment: Deploym
         def followed(session: str = session, killed: int = killed) -> bool:
             return bool(deployment.agents(session)) and killed not in deployment.agents(session)
 
-        eventually(followed, within_s=15, what="another agent")
+        eventually(followed, within_s=30, what="another agent")
         deployment.until_status(session, "ready")
     ended(deployment, list(sessions))
     await assert_nothing_is_left(deployment)

@@ -45,7 +45,7 @@ async def test_a_session_survives(stack: Stack, victim: Victim) -> None:
     if before is not None:
         eventually(
             lambda: (found := stack.find(COMMANDS[victim])) and found.pid != before.pid,
-            within_s=15,
+            within_s=30,
             what=f"{victim} is back",
         )
     eventually(lambda: is_healthy(stack), within_s=30, what="healthy")
@@ -56,7 +56,7 @@ async def test_the_next_session_works(stack: Stack) -> None:
     async with Caller.start(stack.url) as caller:
         await caller.until_quiet(within_s=30)
         await caller.type("How long do I have to return something?")
-        await caller.until(lambda: caller.heard.sources, within_s=15, what="an answer")
+        await caller.until(lambda: caller.heard.sources, within_s=30, what="an answer")
         answer = await caller.end()
         assert answer.status_code == 200
 

@@ -263,7 +263,7 @@ async def ask_for_person(stack: Stack, caller: Caller, vendors: Vendors, script:
         if each.identity == caller.agent_identity
     ]
     await caller.until(
-        lambda: agent.attributes.get("majlis.handover") == "waiting", within_s=10, what="attribute"
+        lambda: agent.attributes.get("majlis.handover") == "waiting", within_s=30, what="attribute"
     )
 
 
@@ -279,7 +279,7 @@ async def check_transcript(stack: Stack, caller: Caller, script: Script) -> None
         turns: list[dict[str, Any]] = answer["transcript"]
         return turns if len(turns) >= len(expected) else None
 
-    kept = await caller.until(record, within_s=10, what="transcript")
+    kept = await caller.until(record, within_s=30, what="transcript")
     assert [turn["text"] for turn in kept] == expected
     answers = kept[2 : 2 * len(script.turns) + 1 : 2]
     assert [turn["sources"][0]["filename"] if turn["sources"] else None for turn in answers] == [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from tests.acceptance.conftest import AUSTEN
 from tests.browser.chromium import chromium, close_all, write_tone
@@ -20,6 +20,7 @@ from tests.rooms.client import Crowd
 from tests.rooms.server import DevroomProcess
 
 MICROPHONE_HZ = 440
+expect.set_options(timeout=20_000)  # ms: a machine may do other things too
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.rooms.client import Crowd, token
 
 _CLIENT = FRONTEND / "node_modules" / "livekit-client" / "dist" / "livekit-client.umd.js"
 _PROBE = Path(__file__).with_name("probe.js")
-_WAIT_S = 10.0
+_WAIT_S = 20.0
 
 
 class Guest:

@@ -182,7 +182,7 @@ async def test_speaking_interrupts(stack: Stack, talker: Path) -> None:
         await expect(page.state).to_have_text("Speaking", timeout=ANSWER_MS)
         await eventually(lambda: _audible(page), what="the answer is heard")
         await page.button("Unmute microphone").click()
-        await eventually(lambda: _silent(page), what="it falls silent", within_s=4)
+        await eventually(lambda: _silent(page), what="it falls silent", within_s=8)
 
         async def interrupted() -> bool:
             record: dict[str, Any] = stack.http.get(f"/api/session/{identity}").json()

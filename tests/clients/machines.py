@@ -182,7 +182,7 @@ class Deployment:
         """The session's status over REST."""
         return str(self.http.get(f"/api/session/{session}").json().get("status"))
 
-    def until_status(self, session: str, *wanted: str, within_s: float = 30) -> None:
+    def until_status(self, session: str, *wanted: str, within_s: float = 60) -> None:
         """Wait until the session has one of these statuses."""
         what = f"{session} {' or '.join(wanted)}, not {self.status(session)}"
         eventually(lambda: self.status(session) in wanted, within_s=within_s, what=what)
@@ -196,7 +196,7 @@ class Deployment:
                     found[pid] = name
         return found
 
-    def until_on(self, session: str, machine: str, *, within_s: float = 30) -> int:
+    def until_on(self, session: str, machine: str, *, within_s: float = 60) -> int:
         """Wait until this machine runs an agent of the session; its pid."""
 
         def look() -> int | None:

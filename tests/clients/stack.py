@@ -94,7 +94,7 @@ class Stack:
             raise
         self.start_took_s = time.monotonic() - began
 
-    def stop(self, number: signal.Signals = signal.SIGINT, *, within_s: float = 15) -> float:
+    def stop(self, number: signal.Signals = signal.SIGINT, *, within_s: float = 30) -> float:
         """Stop it; how long that took in seconds. What is left after the time is killed."""
         self.http.close()
         process = self._process
@@ -170,7 +170,7 @@ class Stack:
         answer = self.http.get(f"/api/session/{session_id}").json()
         return str(answer.get("status", json.dumps(answer)))
 
-    def await_status(self, session_id: str, *wanted: str, within_s: float = 30) -> str:
+    def await_status(self, session_id: str, *wanted: str, within_s: float = 60) -> str:
         """Wait until the session has one of these statuses."""
 
         def look() -> str | None:

@@ -81,7 +81,7 @@ class Watcher:
         if self._http is not None:
             await self._http.close()
 
-    async def agent(self, *, beyond: int = 0, within_s: float = 15.0) -> Sighting:
+    async def agent(self, *, beyond: int = 0, within_s: float = 30.0) -> Sighting:
         """The first agent after so many. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             while len(self.agents) <= beyond:
@@ -89,7 +89,7 @@ class Watcher:
                 await self._news.wait()
         return self.agents[beyond]
 
-    async def until_gone(self, *, within_s: float = 15.0) -> float:
+    async def until_gone(self, *, within_s: float = 30.0) -> float:
         """When the room server ended our connection. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             while self.gone_at is None:

@@ -19,7 +19,7 @@ from tests.rooms.server import RoomServer
 RATE_HZ = 48_000
 _FRAME_SAMPLES = 480
 _AUDIBLE = 500
-_WAIT_S = 8.0
+_WAIT_S = 20.0
 _EVENTS: tuple[Any, ...] = (
     "participant_connected",
     "participant_disconnected",

@@ -40,7 +40,7 @@ KEY = "devkey"
 SECRET = "a-secret-that-is-long-enough-to-sign-with"
 
 
-def eventually(look: Callable[[], T | None], *, what: str, within_s: float = 10.0) -> T:
+def eventually(look: Callable[[], T | None], *, what: str, within_s: float = 20.0) -> T:
     """Look until there is something to see. Raises AssertionError, naming `what`."""
     deadline = time.monotonic() + within_s
     while True:
@@ -93,7 +93,7 @@ class RedisProcess:
         reports = [REPORT_CODEC.validate_json(fields["report"]) for _, fields in entries]
         return [r for r in reports if session_id in (None, r.session_id)]
 
-    def exit_of(self, session_id: str, *, within_s: float = 10.0) -> AgentExited:
+    def exit_of(self, session_id: str, *, within_s: float = 20.0) -> AgentExited:
         """Wait for the report of an agent's exit."""
 
         def look() -> AgentExited | None:
@@ -298,6 +298,6 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def until_gone(pids: Sequence[int], *, within_s: float = 10.0) -> None:
+def until_gone(pids: Sequence[int], *, within_s: float = 20.0) -> None:
     """Wait until none of these processes runs. How soon is seen in rooms; here, that they go."""
     eventually(lambda: not any(alive(pid) for pid in pids), what="all gone", within_s=within_s)

@@ -64,7 +64,7 @@ class Call:
         reports = self.host.redis.reports(self.job.session_id)
         return next((r for r in reports if isinstance(r, AgentEnded)), None)
 
-    async def until_gone(self, *, within_s: float = 10.0) -> None:
+    async def until_gone(self, *, within_s: float = 20.0) -> None:
         """Wait until the agent's process is gone and its exit is reported."""
         await self.user.until(lambda: not alive(self.pid), what="agent gone", within_s=within_s)
         await self.user.until(
@@ -331,7 +331,7 @@ async def test_draining_ends_calls_politely(talking_host: HostProcess, call: Cal
     assert ended is not None
     assert ended.reason is EndReason.DRAINED
     assert user.heard_s(told_at) > 0.3
-    assert talking_host.wait(within_s=10) == 0
+    assert talking_host.wait(within_s=20) == 0
     log = talking_host.log.read_text()
     for secret in (RETURNS, "forward", "eyJ", call.job.opening_line, "text: "):
         assert secret not in log

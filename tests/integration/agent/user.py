@@ -87,7 +87,7 @@ class User:
         """The final transcripts of one participant."""
         return " ".join(text for who, text, final in self.said if who == identity and final)
 
-    async def until(self, look: Callable[[], T | None], *, what: str, within_s: float = 10) -> T:
+    async def until(self, look: Callable[[], T | None], *, what: str, within_s: float = 20) -> T:
         """Wait until there is something to see. Raises AssertionError, naming `what`."""
         deadline = time.monotonic() + within_s
         while not (seen := look()):

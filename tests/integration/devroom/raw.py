@@ -67,7 +67,7 @@ class RawClient:
     async def send(self, request: SignalRequest) -> None:
         await self.socket.send_bytes(request.SerializeToString())
 
-    async def next(self, kind: str, within_s: float = 5.0) -> SignalResponse:
+    async def next(self, kind: str, within_s: float = 20.0) -> SignalResponse:
         """The next message of this kind; others before it are skipped."""
         async with asyncio.timeout(within_s):
             while True:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.rooms
 _NEAR_HZ = 4.0
 _MODES = pytest.mark.parametrize("single", [False, True], ids=["dual", "single"])
 _OUTAGE_S = 17.0
-_MENDED_S = 30.0
+_MENDED_S = 60.0
 """The SDK tries to resume at intervals of its own, and may be between two attempts."""
 
 _CHILD = """

@@ -150,7 +150,7 @@ def test_every_programs_log_can_be_read(tmp_path: Path, folder: str) -> None:
         began = time.monotonic()
         stack.stop()
         took = time.monotonic() - began
-    assert took < 15
+    assert took < 30
     assert stack.processes() == []
     if folder == "-":
         words = stack.log.read_text()

@@ -23,7 +23,7 @@ from livekit.agents.utils import http_context
 from agent.settings import AgentSettings
 
 AUDIO = Path(__file__).parents[2] / "audio"
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
 
 Serve = Callable[[str, Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 

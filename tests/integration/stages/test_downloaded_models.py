@@ -340,7 +340,7 @@ async def test_without_its_server_a_question_has_no_vector(models: Path) -> None
         embedder = make_embedder(machine(Path(folder), models))
         assert embedder is not None
         with pytest.raises(EmbeddingFailed):
-            await asyncio.wait_for(embedder.embed_query("lamp"), 5)
+            await asyncio.wait_for(embedder.embed_query("lamp"), 30)
         await embedder.aclose()
 
 

@@ -84,7 +84,7 @@ async def test_streams_the_first_sentence_before_the_text_is_complete(
     """Catches a stream that waits for the end of the answer."""
     async with make(machine).stream(conn_options=ONCE) as stream:
         stream.push_text("The first sentence is here. And the sec")
-        first = await asyncio.wait_for(anext(stream), 5)
+        first = await asyncio.wait_for(anext(stream), 20)
         assert first.frame.duration > 0
         stream.push_text("ond comes later.")
         stream.end_input()
