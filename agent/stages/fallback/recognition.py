@@ -19,6 +19,7 @@ from livekit.agents.types import (
 )
 from livekit.local_inference import VAD
 
+from agent.stages.alongside import alongside
 from agent.stages.fallback.chain import Chain, Link
 from agent.stages.fallback.utterance import RATE_HZ, OpenUtterance
 from agent.stages.local.speech_gate import WINDOW_SAMPLES, GateEvent, SpeechGate
@@ -227,13 +228,7 @@ class _Hearing(stt.RecognizeStream):
             reading = asyncio.create_task(self._read(stream, link), name="recognition.read")
             watching = asyncio.create_task(self._watch(link), name="recognition.watch")
             feeding = asyncio.create_task(self._feed(stream), name="recognition.feed")
-            try:
-                await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
-                if watching.done():
-                    watching.result()
-                ended = reading.result()
-            finally:
-                await utils.aio.cancel_and_wait(reading, watching, feeding)
+            ended = await alongside(reading, watching, feeding)
         if ended and not self._input_over:
             raise APIConnectionError("the provider ended the stream")
         return ended

@@ -16,6 +16,7 @@ from livekit.agents import (
 from livekit.agents.types import NOT_GIVEN, NotGivenOr, TimedString
 from pydantic import SecretStr
 
+from agent.stages.alongside import alongside
 from agent.stages.services.connection import ServiceSocket
 from agent.stages.services.messages import (
     ASR_REPLIES,
@@ -149,19 +150,9 @@ class _Stream(stt.RecognizeStream):
             for kept in self._unsettled:
                 await _send(socket, kept)
             reading = asyncio.create_task(self._read(socket), name="asr.read")
-            tasks = {
-                reading,
-                asyncio.create_task(self._hear(socket), name="asr.hear"),
-                asyncio.create_task(self._watch(), name="asr.watch"),
-            }
-            waiting = set(tasks)
-            try:
-                while not reading.done():
-                    done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        task.result()
-            finally:
-                await utils.aio.cancel_and_wait(*tasks)
+            hearing = asyncio.create_task(self._hear(socket), name="asr.hear")
+            watching = asyncio.create_task(self._watch(), name="asr.watch")
+            await alongside(reading, hearing, watching)
 
     async def _hear(self, socket: _Socket) -> None:
         """Send what is heard; ends when the input has."""
