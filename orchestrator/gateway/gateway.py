@@ -26,7 +26,7 @@ from starlette.websockets import WebSocket
 
 from agent.assistants.files import Assistants
 from agent.cancellation import cancel
-from agent.job import Job, Role, Turn
+from agent.job import Job, Turn
 from agent.stages.breaker import BreakerOptions, Breakers
 from orchestrator.errors import (
     CapacityFull,
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
 PREPARED_WITHIN_S = 60.0
 LET_GO_WITHIN_S = 8.0
 SAVED_WITHIN_S = 2.0
-QUESTION_SAVED_AFTER_S = 0.1
-"""The answer to it has begun by then, and need not wait for Redis."""
 SILENCE_S = 0.05
 PUBLISH_EVERY_S = 1.0
 TOTAL_WITHIN_S = 0.25
@@ -300,13 +298,7 @@ class Gateway:
         del guest.history[: -self._kept_turns]
         guest.unsaved = True
         if guest.saving is None or guest.saving.done():
-            after_s = QUESTION_SAVED_AFTER_S if turn.role is Role.USER else 0.0
-            saving = self._save_after(after_s, guest)
-            guest.saving = asyncio.create_task(saving, name="gateway.save")
-
-    async def _save_after(self, after_s: float, guest: _Guest) -> None:
-        await asyncio.sleep(after_s)
-        await self._save(guest)
+            guest.saving = asyncio.create_task(self._save(guest), name="gateway.save")
 
     async def _save(self, guest: _Guest) -> None:
         while guest.unsaved:
