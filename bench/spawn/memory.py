@@ -3,52 +3,84 @@
 import asyncio
 import contextlib
 import statistics
+from pathlib import Path
 
 import psutil
+from livekit import rtc
 
 from bench.memory import family_mib, uss_mib
 from bench.spawn.site import Site
-from tests.clients.caller import Caller
+from tests.clients.caller import RATE_HZ, Caller, read_wav
 
 QUESTION = "How long do I have to return something?"
+SPEECH = Path(__file__).resolve().parents[2] / "tests" / "audio" / "go-forward.wav"
+OPENING_LINE = "Hello! How can I help?"
 SETTLE_S = 2.0
-AT_ONCE = 5
+AT_ONCE = 3
+TURN_S = 1.5
+"""In which time a turn is over and its answer begins."""
 
 
 async def memory(site: Site, calls: int) -> dict[str, object]:
-    """So many calls at once; a few at a time they begin, are greeted and answered once."""
+    """So many calls at once: each is greeted, speaks, asks, and stays; few of them at a time."""
     host = site.host_pid()
     await asyncio.sleep(SETTLE_S)
     idle = [uss_mib(pid) for pid in idle_agents(host)]
     alone = family_mib(host)
     async with contextlib.AsyncExitStack() as stack:
-        callers: list[Caller] = []
-        while len(callers) < calls:
-            more = min(AT_ONCE, calls - len(callers))
-            group = [Caller.start(site.stack.url) for _ in range(more)]
-            callers += [await stack.enter_async_context(caller) for caller in group]
-            await asyncio.gather(*(converse(caller) for caller in group))
-            # or this process would need the machine for itself
-            await asyncio.gather(*(caller.rest() for caller in group))
+        free = asyncio.Semaphore(AT_ONCE)
+
+        async def call() -> Caller:
+            async with free:
+                caller = Caller.start(site.stack.url, openingLine=OPENING_LINE)
+                await stack.enter_async_context(caller)
+                await converse(caller)
+                # it stays in the room, muted: this process would need the machine for itself
+                await caller.rest()
+                mute(caller)
+                return caller
+
+        callers = await asyncio.gather(*(call() for _ in range(calls)))
         pids = [await site.agent_pid(caller.session_id) for caller in callers]
         in_call = [uss_mib(pid) for pid in pids]
         total = family_mib(host)
+        there = sum(caller.heard.disconnected.is_set() is False for caller in callers)
         await asyncio.gather(*(caller.end() for caller in callers))
     return {
         "idle_child_unique_mib": spread(idle),
         "child_in_a_call_unique_mib": spread(in_call),
         "host_without_calls_total_mib": round(alone),
         "calls": calls,
+        "callers_still_there": there,
         f"host_and_{calls}_calls_total_mib": round(total),
     }
 
 
 async def converse(caller: Caller) -> None:
-    """Be greeted, ask, be answered."""
-    await caller.until_quiet(within_s=60)
+    """Be greeted, speak, be heard or not, type a question and be answered."""
+    heard = caller.heard
+    await caller.until(
+        lambda: heard.states[-2:] == ["speaking", "listening"], within_s=60, what="a greeting"
+    )
+    speech = read_wav(SPEECH)
+    caller.say(speech)
+    # what is made of it depends on the recogniser; what it costs does not
+    await asyncio.sleep(len(speech) / RATE_HZ + TURN_S)
+    spoken, answers = heard.states.count("speaking"), len(heard.sources)
     await caller.type(QUESTION)
-    await caller.until_cited(after=0, within_s=60)
-    await caller.until_quiet(since=caller.heard.sources_at[0], within_s=60)
+    await caller.until_cited(after=answers, within_s=60)
+    await caller.until(
+        lambda: heard.states[-1] == "speaking" or heard.states.count("speaking") > spoken,
+        within_s=60,
+        what="an answer",
+    )
+
+
+def mute(caller: Caller) -> None:
+    """Send no more audio."""
+    for publication in caller.room.local_participant.track_publications.values():
+        if isinstance(publication.track, rtc.LocalAudioTrack):
+            publication.track.mute()
 
 
 def idle_agents(host: int) -> list[int]:

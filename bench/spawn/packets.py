@@ -10,6 +10,7 @@ import itertools
 import socket
 import struct
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -83,6 +84,19 @@ class Capture:
         seconds, nanoseconds = struct.unpack("qq", next(times))
         sequence, timestamp, ssrc = struct.unpack("!HII", rtp[2:12])
         self.packets.append(Packet(seconds + nanoseconds / 1e9, ssrc, sequence, timestamp))
+
+
+def published_as(packets: list[Packet], ssrc: int) -> int | None:
+    """The stream that the room server forwards as this one, where it keeps numbers and times.
+
+    None where the publisher is not on this machine, or nothing can be told.
+    """
+    heard = {(p.sequence, p.timestamp) for p in packets if p.ssrc == ssrc}
+    alike = Counter(
+        p.ssrc for p in packets if p.ssrc != ssrc and (p.sequence, p.timestamp) in heard
+    )
+    likeliest = alike.most_common(1)
+    return likeliest[0][0] if likeliest and likeliest[0][1] > len(heard) // 2 else None
 
 
 def longest_gap_s(packets: list[Packet], ssrc: int, since: float, until: float) -> float | None:

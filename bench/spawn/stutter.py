@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from livekit import rtc
 
-from bench.spawn.packets import Capture, Packet, longest_gap_s
+from bench.spawn.packets import Capture, Packet, longest_gap_s, published_as
 from bench.spawn.site import PATIENCE_S, Site
 from tests.clients.caller import Caller
 
@@ -23,6 +23,8 @@ class Look:
     """What the caller's own receiver has counted so far."""
 
     at: float
+    late_s: float
+    """By how much this process got the processor too late for the look."""
     ssrc: int
     concealed: int
     """Samples at 48 kHz that were made up as the real ones had not come; silence is left out."""
@@ -64,30 +66,41 @@ def agents_track(caller: Caller) -> rtc.RemoteAudioTrack:
 async def _window(track: rtc.RemoteAudioTrack, for_s: float) -> list[Look]:
     looks = []
     until = time.monotonic() + for_s
+    late_s = 0.0
     while time.monotonic() < until:
-        looks.append(await _look(track))
+        looks.append(await _look(track, late_s))
+        due = time.monotonic() + LOOK_EVERY_S
         await asyncio.sleep(LOOK_EVERY_S)
+        late_s = time.monotonic() - due
     return looks
 
 
-async def _look(track: rtc.RemoteAudioTrack) -> Look:
+async def _look(track: rtc.RemoteAudioTrack, late_s: float) -> Look:
     for stats in await track.get_stats():
         if stats.WhichOneof("stats") == "inbound_rtp":
             inbound = stats.inbound_rtp
             concealed = inbound.inbound.concealed_samples - inbound.inbound.silent_concealed_samples
-            return Look(time.time(), inbound.stream.ssrc, concealed)
+            return Look(time.time(), late_s, inbound.stream.ssrc, concealed)
     raise AssertionError("the receiver counts nothing")
 
 
 def _figures(looks: list[Look], packets: list[Packet]) -> dict[str, object]:
     growth = [b.concealed - a.concealed for a, b in itertools.pairwise(looks)]
-    gap_s = longest_gap_s(packets, looks[-1].ssrc, looks[0].at, looks[-1].at)
+    began, ended, ssrc = looks[0].at, looks[-1].at, looks[-1].ssrc
+    published = published_as(packets, ssrc)
+    sent_s = None if published is None else longest_gap_s(packets, published, began, ended)
     return {
-        "seconds": round(looks[-1].at - looks[0].at, 1),
-        "longest_gap_between_packets_ms": None if gap_s is None else round(gap_s * 1000, 1),
+        "seconds": round(ended - began, 1),
+        "longest_gap_between_packets_ms": _ms(longest_gap_s(packets, ssrc, began, ended)),
+        "longest_gap_as_the_agent_sent_ms": _ms(sent_s),
+        "this_client_was_late_by_ms": _ms(max(look.late_s for look in looks)),
         "concealed_ms": round(sum(growth) / SAMPLES_PER_MS, 1),
         "longest_concealed_ms": round(_longest_run(growth) / SAMPLES_PER_MS, 1),
     }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def _longest_run(growth: list[int]) -> int:
