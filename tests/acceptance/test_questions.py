@@ -13,19 +13,10 @@ from tests.clients.speech import speak
 from tests.clients.stack import Stack
 
 EVALUATION = Path(__file__).resolve().parents[1] / "evaluation"
-CALLERS_AT_ONCE = 3
-SPOKEN = (
-    "What time do you close on Fridays?",
-    "When will I get my refund?",
-    "My parcel arrived with broken glass, what should I do?",
-    "Can I pay in instalments?",
-    "Can I still change the address on my order?",
-    "How do I delete my account?",
-)
-"""Those that are asked aloud; all are in `tests/integration/stages/test_spoken_questions.py`, where
-a busy machine makes the audio no worse."""
-SPOKEN_FLOOR = 3
-"""What a change must not fall below, on a busy machine too."""
+CALLERS_AT_ONCE = 2
+SPOKEN_FLOOR = 8
+"""Of 20: what a change must not fall below, on a busy machine too, whose audio is worse. The aim is
+16; the figure is printed."""
 
 Asked = list[tuple[str, str | None]]
 """(question, the document of its first source) for each."""
@@ -81,9 +72,8 @@ def right(asked: Asked, rows: list[dict[str, str]]) -> int:
 
 
 async def test_spoken_questions_find_their_document(stack: Stack, tmp_path: Path) -> None:
-    """Catches a conversation in which what is said does not reach the recogniser whole."""
-    rows = [row for row in questions("questions_en") if row["question"] in SPOKEN]
-    assert len(rows) == len(SPOKEN)
+    """Catches a recogniser that does not know the words of the documents, or does not get them."""
+    rows = questions("questions_en")
     clips = speak([row["question"] for row in rows], "en-us+f3", tmp_path)
     share = -(-len(rows) // CALLERS_AT_ONCE)
     conversations = [
