@@ -13,6 +13,8 @@ from bench.spawn.site import Site
 from tests.clients.caller import RATE_HZ, Caller, read_wav
 
 QUESTION = "How long do I have to return something?"
+THANKS = "Thank you."
+"""Interrupts the answer, and gets a short one: nobody needs to hear out twenty long ones."""
 SPEECH = Path(__file__).resolve().parents[2] / "tests" / "audio" / "go-forward.wav"
 OPENING_LINE = "Hello! How can I help?"
 SETTLE_S = 2.0
@@ -57,7 +59,7 @@ async def memory(site: Site, calls: int) -> dict[str, object]:
 
 
 async def converse(caller: Caller) -> None:
-    """Be greeted, speak, be heard or not, type a question and be answered."""
+    """Be greeted, speak, be heard or not, type a question, be answered, and thank for it."""
     heard = caller.heard
     await caller.until(
         lambda: heard.states[-2:] == ["speaking", "listening"], within_s=60, what="a greeting"
@@ -73,6 +75,13 @@ async def converse(caller: Caller) -> None:
         lambda: heard.states[-1] == "speaking" or heard.states.count("speaking") > spoken,
         within_s=60,
         what="an answer",
+    )
+    said = len(heard.states)
+    await caller.type(THANKS)
+    await caller.until(
+        lambda: heard.states[said:][-2:] == ["speaking", "listening"],
+        within_s=60,
+        what="a word in return",
     )
 
 
