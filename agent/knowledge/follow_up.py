@@ -7,6 +7,7 @@ little itself. What was asked before is then searched for as well, as its contex
 import re
 from collections.abc import Sequence
 
+from agent.knowledge.small_talk import small_talk_in
 from agent.knowledge.words import is_content, normalise, words
 
 MAX_CONTENT_WORDS = 5
@@ -34,7 +35,7 @@ _POINTS = re.compile(
 def leans_back(question: str) -> bool:
     """Whether `question` may need the one before it to be understood."""
     content = _content(question)
-    if len(content) > MAX_CONTENT_WORDS:
+    if len(content) > MAX_CONTENT_WORDS or small_talk_in(question) is not None:
         return False
     text = normalise(question).strip()
     if not content or _BEGINS.match(text):

@@ -62,7 +62,7 @@ async def converse(caller: Caller) -> None:
     """Be greeted, speak, be heard or not, type a question, be answered, and thank for it."""
     heard = caller.heard
     await caller.until(
-        lambda: heard.states[-2:] == ["speaking", "listening"], within_s=60, what="a greeting"
+        lambda: heard.states[-2:] == ["speaking", "listening"], within_s=120, what="a greeting"
     )
     speech = read_wav(SPEECH)
     caller.say(speech)
@@ -70,17 +70,17 @@ async def converse(caller: Caller) -> None:
     await asyncio.sleep(len(speech) / RATE_HZ + TURN_S)
     spoken, answers = heard.states.count("speaking"), len(heard.sources)
     await caller.type(QUESTION)
-    await caller.until_cited(after=answers, within_s=60)
+    await caller.until_cited(after=answers, within_s=120)
     await caller.until(
         lambda: heard.states[-1] == "speaking" or heard.states.count("speaking") > spoken,
-        within_s=60,
+        within_s=120,
         what="an answer",
     )
     said = len(heard.states)
     await caller.type(THANKS)
     await caller.until(
         lambda: heard.states[said:][-2:] == ["speaking", "listening"],
-        within_s=60,
+        within_s=120,
         what="a word in return",
     )
 

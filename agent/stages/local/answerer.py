@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Never
@@ -24,19 +23,12 @@ from livekit.agents.types import (
 from agent.assistants.description import HAND_OVER
 from agent.knowledge.context import retrieval_in
 from agent.knowledge.extract import Extract, extract
+from agent.knowledge.small_talk import SmallTalk, small_talk_in
 from agent.knowledge.words import Stemmer, is_arabic, is_content, words
 from agent.stages.local.person_requests import asks_for_person
 
 _SUMMARISED = 6
 """So many of the user's turns tell a person what it was about."""
-
-
-class SmallTalk(Enum):
-    """What people say that asks for no fact."""
-
-    GREETING = auto()
-    THANKS = auto()
-    GOODBYE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,37 +72,6 @@ _ARABIC = Phrases(
 PHRASES: Mapping[str, Phrases] = MappingProxyType({"en": _ENGLISH, "ar": _ARABIC})
 """By primary language subtag; English where a language is missing."""
 
-# Small talk matches normalised words, joined by single spaces.
-_GREETING = (
-    "hello|hi|hey|good (?:morning|afternoon|evening|day)|how are you(?: doing)?(?: today)?"
-    "|مرحبا|اهلا(?: وسهلا)?|هلا|السلام عليكم(?: ورحمه الله(?: وبركاته)?)?|سلام"
-    "|صباح (?:الخير|النور)|مساء (?:الخير|النور)|كيف (?:حالك|حالكم|الحال)"
-)
-_THANKS = (
-    "thanks|thank you|no thanks|no thank you|(?:that was )?(?:great|perfect|helpful)"
-    "|شكرا|اشكرك|اشكركم|مشكور|مشكورين|ممتاز|تسلم"
-)
-_GOODBYE = (
-    "goodbye|good bye|bye|good night|see you(?: later| soon| tomorrow)?|have a (?:nice|good) day"
-    "|مع السلامه|الي اللقاء|وداعا|في امان الله|تصبح علي خير"
-)
-_FILLER = (
-    "there|everyone|again|so|very|much|a lot|ok|okay|well|and|then|all|that is|thats|for now"
-    "|for (?:the|your) help|يا|جدا|جزيلا|لك|لكم|الان|و|كثيرا|علي المساعده"
-)
-
-
-def _only(phrases: str, *others: str) -> re.Pattern[str]:
-    """Matches text made of these phrases, with at least one of the first."""
-    part = f"(?:{'|'.join((phrases, *others, _FILLER))})"
-    return re.compile(rf"(?=.*\b(?:{phrases})\b){part}(?: {part})*")
-
-
-_SMALL_TALK = (
-    (SmallTalk.GOODBYE, _only(_GOODBYE, _THANKS, _GREETING)),
-    (SmallTalk.THANKS, _only(_THANKS, _GREETING)),
-    (SmallTalk.GREETING, _only(_GREETING)),
-)
 _LINK = re.compile(r"\(?(?:https?://|www\.)\S+?(?=[.,;:!?)]*(?:\s|$))\)?")
 _LOOSE_POINT = re.compile(r"\s+([.,;:!?؟،؛])")
 _MARKS = re.compile(r"[*_`#|<>~^\\{}\[\]•▪◦›]+|^\s*[-–—+]\s+")
@@ -166,21 +127,13 @@ class ExtractiveAnswerer(llm.LLM[Never]):
         guess = retrieval is not None and retrieval.guess
         if found is not None and not guess:
             return _spoken_answer(found)
-        if small_talk := self._small_talk(question):
-            return iter([small_talk])
+        if (small_talk := small_talk_in(question)) is not None:
+            return iter([self._phrases.small_talk[small_talk]])
         if found is not None:
             return chain([self._phrases.guess], _spoken_answer(found))
         if retrieval is None:
             return iter([self._phrases.cannot_look_up])
         return iter([self._phrases.not_found])
-
-    def _small_talk(self, said: str) -> str:
-        """What to say to a greeting, thanks or a goodbye and nothing more; empty to all else."""
-        text = " ".join(words(said))
-        for kind, pattern in _SMALL_TALK:
-            if pattern.fullmatch(text):
-                return self._phrases.small_talk[kind]
-        return ""
 
 
 class _AnswerStream(llm.LLMStream):

@@ -20,7 +20,8 @@ def test_questions_that_lean_back(question: str) -> None:
     ["How long is a gift card valid?", "Can I pay in instalments?", "Do you deliver to Oman?",
      "كم سنة تبقى بطاقة الهدية صالحة؟", "وصلني الزجاج مكسورا فماذا أفعل؟",
      "I don't like the lampshade I bought, how many days do I have to send it back?",
-     "And can gold members send a brass lamp back after a month for nothing?"],
+     "And can gold members send a brass lamp back after a month for nothing?",
+     "Thank you.", "Thanks, that was great!", "Hello there", "شكرًا جزيلًا", "مع السلامة"],
 )  # fmt: skip
 def test_questions_that_stand_alone(question: str) -> None:
     """Catches a question that drags an old topic along."""

@@ -9,7 +9,8 @@ from livekit.agents import llm
 from agent.knowledge import KnowledgeBase, Retrieval
 from agent.knowledge.context import passages_message
 from agent.knowledge.index import index_directory
-from agent.stages.local.answerer import PHRASES, ExtractiveAnswerer, Phrases, SmallTalk
+from agent.knowledge.small_talk import SmallTalk
+from agent.stages.local.answerer import PHRASES, ExtractiveAnswerer, Phrases
 
 ENGLISH, ARABIC = PHRASES["en"], PHRASES["ar"]
 PAGES = {
