@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import statistics
+import time
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,8 @@ SPEECH = Path(__file__).resolve().parents[2] / "tests" / "audio" / "go-forward.w
 OPENING_LINE = "Hello! How can I help?"
 SETTLE_S = 2.0
 AT_ONCE = 3
+PATIENCE_S = 120.0
+"""Twenty agents and their users share the machine's cores."""
 TURN_S = 1.5
 """In which time a turn is over and its answer begins."""
 
@@ -60,29 +63,16 @@ async def memory(site: Site, calls: int) -> dict[str, object]:
 
 async def converse(caller: Caller) -> None:
     """Be greeted, speak, be heard or not, type a question, be answered, and thank for it."""
-    heard = caller.heard
-    await caller.until(
-        lambda: heard.states[-2:] == ["speaking", "listening"], within_s=120, what="a greeting"
-    )
+    await caller.until_quiet(within_s=PATIENCE_S)
     speech = read_wav(SPEECH)
     caller.say(speech)
     # what is made of it depends on the recogniser; what it costs does not
     await asyncio.sleep(len(speech) / RATE_HZ + TURN_S)
-    spoken, answers = heard.states.count("speaking"), len(heard.sources)
-    await caller.type(QUESTION)
-    await caller.until_cited(after=answers, within_s=120)
-    await caller.until(
-        lambda: heard.states[-1] == "speaking" or heard.states.count("speaking") > spoken,
-        within_s=120,
-        what="an answer",
-    )
-    said = len(heard.states)
-    await caller.type(THANKS)
-    await caller.until(
-        lambda: heard.states[said:][-2:] == ["speaking", "listening"],
-        within_s=120,
-        what="a word in return",
-    )
+    for line in (QUESTION, THANKS):
+        said_at, answers = time.monotonic(), len(caller.heard.sources)
+        await caller.type(line)
+        await caller.until_cited(after=answers, within_s=PATIENCE_S)
+    await caller.until_quiet(since=said_at, within_s=PATIENCE_S)
 
 
 def mute(caller: Caller) -> None:

@@ -16,6 +16,7 @@ from tests.integration.agent.processes import RedisProcess
 from tests.integration.stages.conftest import start_server
 
 START_TIMEOUT_S = 120.0
+EMPTY_TIMEOUT_S = 30.0
 
 
 class Doors:
@@ -74,6 +75,14 @@ class Doors:
         answer = httpx.get(f"http://127.0.0.1:{self.port}/stats", timeout=10)
         assert answer.status_code == 200
         return dict(answer.json())
+
+    def emptied(self) -> None:
+        """Return when every place is given back: those who have left may still be on their way."""
+        eventually(
+            lambda: self.stats()["active_conversations"] == 0,
+            within_s=EMPTY_TIMEOUT_S,
+            what="nobody is left at the doors",
+        )
 
     def _answers(self) -> bool:
         assert self._process is not None

@@ -272,6 +272,7 @@ def _ask_until_dropped(raw: socket.socket, doors: Doors) -> bool:
 
 async def test_one_connection_too_many(doors: Doors) -> None:
     """Catches a server that takes more than it can, or that throws out those who are in."""
+    await asyncio.to_thread(doors.emptied)
     async with contextlib.AsyncExitStack() as stack:
         clients = []
         for _ in range(CAPACITY):
