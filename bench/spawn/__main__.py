@@ -61,7 +61,7 @@ PARTS: dict[str, Part] = {
     "stutter": Part(lambda on, size: stutter.stutter(on, 20, window_s=size.window_s)),
     "memory": Part(lambda on, size: memory.memory(on, size.calls)),
     "yardstick": Part(
-        lambda on, size: yardstick.yardstick(on, size.singles // 2, calls=min(8, size.calls))
+        lambda on, size: yardstick.yardstick(on, size.singles // 2, calls=min(4, size.calls))
     ),
     "churn": Part(lambda on, size: churn.churn(on, size.churned)),
     "cold": Part(
