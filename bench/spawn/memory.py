@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import psutil
-from livekit import rtc
 
 from bench.memory import family_mib, uss_mib
 from bench.spawn.site import Site
@@ -32,6 +31,7 @@ async def memory(site: Site, calls: int) -> dict[str, object]:
     await asyncio.sleep(SETTLE_S)
     idle = [uss_mib(pid) for pid in idle_agents(host)]
     alone = family_mib(host)
+    in_call: list[float] = []
     async with contextlib.AsyncExitStack() as stack:
         free = asyncio.Semaphore(AT_ONCE)
 
@@ -40,20 +40,21 @@ async def memory(site: Site, calls: int) -> dict[str, object]:
                 caller = Caller.start(site.stack.url, openingLine=OPENING_LINE)
                 await stack.enter_async_context(caller)
                 await converse(caller)
-                # it stays in the room, muted: this process would need the machine for itself
+                in_call.append(uss_mib(await site.agent_pid(caller.session_id)))
                 await caller.rest()
-                mute(caller)
+                await close_microphone(caller)
                 return caller
 
         callers = await asyncio.gather(*(call() for _ in range(calls)))
-        pids = [await site.agent_pid(caller.session_id) for caller in callers]
-        in_call = [uss_mib(pid) for pid in pids]
         total = family_mib(host)
+        pids = [await site.agent_pid(caller.session_id) for caller in callers]
+        closed = [uss_mib(pid) for pid in pids]
         there = sum(caller.heard.disconnected.is_set() is False for caller in callers)
         await asyncio.gather(*(caller.end() for caller in callers))
     return {
         "idle_child_unique_mib": spread(idle),
         "child_in_a_call_unique_mib": spread(in_call),
+        "the_same_once_the_microphone_is_closed_mib": spread(closed),
         "host_without_calls_total_mib": round(alone),
         "calls": calls,
         "callers_still_there": there,
@@ -75,11 +76,11 @@ async def converse(caller: Caller) -> None:
     await caller.until_quiet(since=said_at, within_s=PATIENCE_S)
 
 
-def mute(caller: Caller) -> None:
-    """Send no more audio."""
-    for publication in caller.room.local_participant.track_publications.values():
-        if isinstance(publication.track, rtc.LocalAudioTrack):
-            publication.track.mute()
+async def close_microphone(caller: Caller) -> None:
+    """Stay in the call and send no more audio: so many open ones need more than two cores."""
+    me = caller.room.local_participant
+    for publication in list(me.track_publications.values()):
+        await me.unpublish_track(publication.sid)
 
 
 def idle_agents(host: int) -> list[int]:
