@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sys
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -46,6 +45,7 @@ from agent.stages.services.messages import (
 from services.access import Access, refused
 from services.channel import SLOW_READER_S
 from services.program import Application, Service, main
+from services.shelf import Shelf
 
 PING_EVERY_S = 5.0
 """As often a line comes while the answer is still made."""
@@ -56,38 +56,6 @@ BODY_S = 10.0
 _log = logging.getLogger(__name__)
 
 _B = TypeVar("_B")
-
-
-class Shelf:
-    """The collections that were asked for lately, open."""
-
-    def __init__(self, settings: AgentSettings) -> None:
-        self._settings = settings
-        self._open: OrderedDict[str, Retriever] = OrderedDict()
-
-    async def retrieve(self, collection: str, query: str, context: str) -> Retrieval:
-        """What the collection holds. Raises `KnowledgeError`."""
-        return await (await self._get(collection)).retrieve(query, context)
-
-    async def aclose(self) -> None:
-        """Close all of them."""
-        while self._open:
-            _, retriever = self._open.popitem()
-            await retriever.aclose()
-
-    async def _get(self, collection: str) -> Retriever:
-        found = self._open.get(collection)
-        if found is None:
-            # opening blocks for some milliseconds; whoever opened it meanwhile wins
-            opened = await asyncio.to_thread(open_knowledge, self._settings, collection)
-            found = self._open.setdefault(collection, opened)
-            if found is not opened:
-                await opened.aclose()
-            elif len(self._open) > MAX_OPEN_COLLECTIONS:
-                _, oldest = self._open.popitem(last=False)
-                await oldest.aclose()
-        self._open.move_to_end(collection)
-        return found
 
 
 class Lines(Response):
@@ -149,7 +117,11 @@ async def with_pings(
 
 def make(settings: AgentSettings, access: Access) -> Application:
     """The service that answers."""
-    shelf = Shelf(settings)
+
+    def open_collection(name: str) -> Retriever:
+        return open_knowledge(settings, name)
+
+    shelf = Shelf(open_collection, most=MAX_OPEN_COLLECTIONS)
 
     @asynccontextmanager
     async def life() -> AsyncIterator[None]:
