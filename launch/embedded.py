@@ -6,13 +6,12 @@ import json
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from launch.errors import AlreadyRunning, LaunchError, PortInUse
+from launch.errors import AlreadyRunning, LaunchError
 
 MAX_SOCKET_PATH_BYTES = 107
 
@@ -97,25 +96,6 @@ def write_private(path: Path, text: str) -> None:
     temporary.chmod(0o600)
     temporary.write_text(text)
     temporary.replace(path)
-
-
-def claim_port(setting: str, host: str, port: int) -> int:
-    """A TCP port that can be listened on now: `port`, or a free one for 0.
-
-    Raises `PortInUse`, which names the setting.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise PortInUse(
-                f"{setting}: cannot listen on {host}:{port}: {reason}. "
-                f"Set {setting} to a free port."
-            ) from error
-        return int(probe.getsockname()[1])
 
 
 def make_run_dir(run_dir: Path) -> None:

@@ -24,6 +24,7 @@ from launch.certificate import certified_name
 from launch.errors import LaunchError, PortInUse, StartFailed
 from launch.output import Tell, relayed
 from launch.plan import Embedded, Plan, make_plan
+from launch.ports import Ports
 from launch.services import languages, look_at_services
 from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
@@ -68,10 +69,16 @@ def main() -> int:
 
 
 def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machine:
-    """Claim ports, make the embedded parts and the index, write the configuration."""
+    """Claim ports, make the embedded parts, write the configuration."""
+    with Ports() as ports:
+        return _prepare(settings, stages, ports, tell)
+
+
+def _prepare(settings: LaunchSettings, stages: StageChoice, ports: Ports, tell: Tell) -> Machine:
     embedded.make_run_dir(settings.run_dir)
     _make_log_folder(settings.log_folder)
-    embedded.claim_port("PORT", settings.host, settings.port)
+    ports.claim("PORT", settings.host, settings.port)
+    skipped = _claim_aliases(settings, ports)
     environment = dict(os.environ)
     environment["RUN_DIR"] = str(settings.run_dir)
     if not settings.operator_keys:
@@ -81,12 +88,12 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
     name = _use_certificate(settings, environment)
     parts = Embedded(None, None, None)
     if settings.redis_is_embedded:
-        port = embedded.claim_port("REDIS_PORT", "127.0.0.1", settings.redis_port)
+        port = ports.claim("REDIS_PORT", "127.0.0.1", settings.redis_port)
         config, url = embedded.write_redis_config(settings.run_dir, settings.data_dir, port)
         environment["REDIS_URL"] = url
         parts = Embedded(embedded.find_redis_server(), config, None)
     if settings.rooms_are_embedded:
-        port = embedded.claim_port("DEVROOM_PORT", settings.devroom_host, settings.devroom_port)
+        port = ports.claim("DEVROOM_PORT", settings.devroom_host, settings.devroom_port)
         key = embedded.room_key(settings.data_dir)
         environment["LIVEKIT_URL"] = f"ws://{reachable(settings.devroom_host)}:{port}"
         environment["LIVEKIT_API_KEY"] = key.key
@@ -94,7 +101,7 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
         tls_port = None
         if settings.tls_cert_file is not None:
             wanted = settings.devroom_tls_port
-            tls_port = embedded.claim_port("DEVROOM_TLS_PORT", settings.devroom_host, wanted)
+            tls_port = ports.claim("DEVROOM_TLS_PORT", settings.devroom_host, wanted)
             reached_by = name or reachable(settings.devroom_host)
             if not settings.livekit_public_url:
                 environment["LIVEKIT_PUBLIC_URL"] = f"wss://{reached_by}:{tls_port}"
@@ -117,15 +124,23 @@ def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machin
     if not settings.asr_service_languages and (known := languages(services)):
         environment["ASR_SERVICE_LANGUAGES"] = known
     _tell_assistants(load_assistants(settings), tell)
-    for port in alias_ports(settings):
-        try:
-            embedded.claim_port("ALIAS_PORTS", settings.host, port)
-        except PortInUse as error:
-            tell(f"  {error} It is skipped: clients that have it built in reach somebody else.")
+    for alias in skipped:
+        tell(f"  {alias} It is skipped: clients that have it built in reach somebody else.")
     if _only_the_page_is_reachable(settings):
         tell("  Browsers elsewhere reach the page, but no room: set DEVROOM_HOST as HOST is set.")
     url = f"{settings.scheme}://{name or reachable(settings.host)}:{settings.port}"
     return Machine(settings, plan, environment, config_path, url)
+
+
+def _claim_aliases(settings: LaunchSettings, ports: Ports) -> list[PortInUse]:
+    """Before ports are chosen, or one of these could be; what stands against those in use."""
+    skipped = []
+    for port in alias_ports(settings):
+        try:
+            ports.claim("ALIAS_PORTS", settings.host, port)
+        except PortInUse as error:
+            skipped.append(error)
+    return skipped
 
 
 def _tell_assistants(assistants: Assistants, tell: Tell) -> None:

@@ -1,34 +1,13 @@
 """The parts that nobody configured."""
 
 import json
-import socket
 import stat
 from pathlib import Path
 
 import pytest
 
 from launch import embedded
-from launch.errors import AlreadyRunning, LaunchError, PortInUse
-
-
-def test_a_port_in_use_is_named() -> None:
-    """Catches a start that dies later, in some log, of a port that another program has."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(PortInUse, match="DEVROOM_PORT"):
-            embedded.claim_port("DEVROOM_PORT", "127.0.0.1", taken.getsockname()[1])
-
-
-def test_an_address_that_is_not_ours_is_named() -> None:
-    """Catches a HOST of another machine that is answered by a traceback."""
-    with pytest.raises(PortInUse, match=r"192\.0\.2\.1"):
-        embedded.claim_port("PORT", "192.0.2.1", 0)
-
-
-def test_a_free_port_is_found() -> None:
-    """Catches 0 that is handed on as a port."""
-    assert embedded.claim_port("REDIS_PORT", "127.0.0.1", 0) > 0
+from launch.errors import AlreadyRunning, LaunchError
 
 
 def test_the_room_key_stays_the_same_and_is_private(tmp_path: Path) -> None:
