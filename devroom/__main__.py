@@ -7,6 +7,7 @@ which everyone on the machine can read.
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -101,6 +102,15 @@ def come_first() -> None:
         os.nice(-_PRECEDENCE)
 
 
+def spare_what_is_loaded() -> None:
+    """Keep the garbage collector from what stays for good.
+
+    A full collection of all that is imported takes 40 ms and more, in which no audio is forwarded.
+    """
+    gc.freeze()
+    gc.collect()  # it has nothing to do, and learns how little there is: full ones stay frequent
+
+
 async def _serve(settings: Settings) -> None:
     await Devroom(settings).run()
 
@@ -111,6 +121,7 @@ def main() -> int:
     )
     logging.getLogger("aiortc").setLevel(logging.WARNING)
     come_first()
+    spare_what_is_loaded()
     try:
         asyncio.run(_serve(read_settings(sys.argv[1:], os.environ)))
     except StartError as error:

@@ -1,8 +1,10 @@
 """What `python -m devroom` is told."""
 
+import gc
+
 import pytest
 
-from devroom.__main__ import come_first, read_settings
+from devroom.__main__ import come_first, read_settings, spare_what_is_loaded
 from devroom.errors import StartError
 
 ENVIRONMENT = {"LIVEKIT_API_KEY": "APIkey", "LIVEKIT_API_SECRET": "do-not-tell"}
@@ -85,3 +87,13 @@ def test_it_runs_where_it_may_not_come_first(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("os.nice", refuse)
     come_first()
+
+
+def test_what_is_loaded_is_not_looked_through_again() -> None:
+    """Catches audio that waits while the collector looks through every module."""
+    before = len(gc.get_objects())
+    try:
+        spare_what_is_loaded()
+        assert len(gc.get_objects()) < before / 10
+    finally:
+        gc.unfreeze()
