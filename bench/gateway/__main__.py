@@ -23,6 +23,8 @@ from bench.gateway.measure import Figures, Pace
 from bench.gateway.servers import (
     DUPLEX,
     FLOOR,
+    PIPECAT_DETECTED,
+    PIPECAT_MANUAL,
     PIPECAT_PYTHON,
     TURNS,
     TURNS_MP3,
@@ -119,29 +121,64 @@ class Aim:
     where: str
     most: float
     unit: str = "ms"
+    peers: str = ""
+    """Where Pipecat's is found."""
 
 
 AIMS = (
-    Aim("end of turn to first audio, p50", f"turns>{TURNS.name}>1>p50_ms", 8),
+    Aim(
+        "end of turn to first audio, p50",
+        f"turns>{TURNS.name}>1>p50_ms",
+        8,
+        peers=f"turns>{PIPECAT_MANUAL}>1>p50_ms",
+    ),
     Aim("the same as MP3, p50", f"turns>{TURNS_MP3.name}>1>p50_ms", 25),
-    Aim("interrupt to stop, p50", f"interrupts>{DUPLEX.name}>p50_ms", 5),
-    Aim("connect to ready, p50", f"connects>{TURNS.name}>p50_ms", 8),
-    Aim("CPU a session-minute", f"cost>{DUPLEX.name}>cpu_s_per_session_minute", 1.2, "s"),
-    Aim("memory an extra session", f"cost>{DUPLEX.name}>memory_mib_per_extra_session", 1, "MiB"),
+    Aim(
+        "interrupt to stop, p50",
+        f"interrupts>{DUPLEX.name}>p50_ms",
+        5,
+        peers=f"interrupts>{PIPECAT_MANUAL}>p50_ms",
+    ),
+    Aim(
+        "connect to ready, p50",
+        f"connects>{TURNS.name}>p50_ms",
+        8,
+        peers=f"connects>{PIPECAT_MANUAL}>p50_ms",
+    ),
+    Aim(
+        "CPU a session-minute",
+        f"cost>{DUPLEX.name}>cpu_s_per_session_minute",
+        1.2,
+        "s",
+        peers=f"cost>{PIPECAT_DETECTED}>cpu_s_per_session_minute",
+    ),
+    Aim(
+        "memory an extra session",
+        f"cost>{DUPLEX.name}>memory_mib_per_extra_session",
+        1,
+        "MiB",
+        peers=f"cost>{PIPECAT_DETECTED}>memory_mib_per_extra_session",
+    ),
     Aim("gaps in 50 conversations", "real_time>gaps", 0, ""),
 )
 
 
 def bars(parts: Figures) -> list[Bar]:
-    """The figures that there are, against their aims."""
+    """The figures that there are, against their aims and beside Pipecat's."""
     found = []
     for aim in AIMS:
-        inner: Any = parts
-        for key in aim.where.split(">"):
-            inner = inner.get(key, {}) if isinstance(inner, dict) else {}
-        if isinstance(inner, int | float):
-            found.append(Bar(aim.name, inner, aim.most, aim.unit))
+        value, peers = _at(parts, aim.where), _at(parts, aim.peers)
+        if value is not None:
+            beside = "" if peers is None else f"Pipecat {peers:g}"
+            found.append(Bar(aim.name, value, aim.most, aim.unit, beside))
     return found
+
+
+def _at(parts: Figures, where: str) -> float | None:
+    inner: Any = parts
+    for key in where.split(">"):
+        inner = inner.get(key, {}) if isinstance(inner, dict) else {}
+    return inner if isinstance(inner, int | float) else None
 
 
 async def run(names: list[str], size: Size) -> Figures:

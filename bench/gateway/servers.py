@@ -20,6 +20,8 @@ from tests.clients.stack import free_port
 from tests.integration.agent.processes import RedisProcess
 
 START_TIMEOUT_S = 60.0
+PIPECAT_MANUAL = "pipecat, manual turns"
+PIPECAT_DETECTED = "pipecat, detected turns"
 PIPECAT_PYTHON = "BENCH_PIPECAT_PYTHON"
 
 
@@ -73,7 +75,7 @@ def pipecat(*, manual: bool) -> Candidate | None:
     python = str(Path(named).absolute())
     turns = "manual" if manual else "detected"
     return Candidate(
-        f"pipecat, {turns} turns",
+        PIPECAT_MANUAL if manual else PIPECAT_DETECTED,
         "bench.gateway.pipecat_server",
         "/",
         PipecatWire(manual=manual),

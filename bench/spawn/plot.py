@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-WIDTH, ROW, LEFT, RIGHT, TOP = 920, 26, 360, 150, 64
+WIDTH, ROW, LEFT, RIGHT, TOP = 1000, 26, 360, 230, 64
 MET, MISSED = "#2f7d4f", "#b4472e"
 SHOWN = 2.0
 """Bars end at so many times the aim."""
@@ -18,6 +18,8 @@ class Bar:
     value: float
     aim: float
     unit: str
+    beside: str = ""
+    """What another was measured at in the same run."""
 
     @property
     def is_met(self) -> bool:
@@ -47,7 +49,7 @@ def _bar(svg: ET.Element, bar: Bar, y: int) -> None:
     _text(svg, LEFT - 10, y + 15, bar.name, anchor="end")
     box = {"x": str(LEFT), "y": str(y + 3), "width": f"{max(length, 1):.1f}", "height": "16"}
     ET.SubElement(svg, "rect", {**box, "fill": MET if bar.is_met else MISSED})
-    said = f"{bar.value:g} of {bar.aim:g} {bar.unit}"
+    said = f"{bar.value:g} of {bar.aim:g} {bar.unit}".rstrip() + (bar.beside and f"; {bar.beside}")
     _text(svg, LEFT + max(length, _width(1.0)) + 8, y + 15, said)
 
 
