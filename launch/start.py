@@ -24,7 +24,7 @@ from launch.certificate import certified_name
 from launch.errors import LaunchError, PortInUse, StartFailed
 from launch.output import Tell, relayed
 from launch.plan import Embedded, Plan, make_plan
-from launch.ports import Ports
+from launch.ports import claim_port
 from launch.services import languages, look_at_services
 from launch.settings import LaunchSettings, reachable
 from launch.supervisord import render
@@ -70,15 +70,17 @@ def main() -> int:
 
 def prepare(settings: LaunchSettings, stages: StageChoice, tell: Tell) -> Machine:
     """Claim ports, make the embedded parts, write the configuration."""
-    with Ports() as ports:
-        return _prepare(settings, stages, ports, tell)
+    with contextlib.ExitStack() as held:
+        return _prepare(settings, stages, held, tell)
 
 
-def _prepare(settings: LaunchSettings, stages: StageChoice, ports: Ports, tell: Tell) -> Machine:
+def _prepare(
+    settings: LaunchSettings, stages: StageChoice, held: contextlib.ExitStack, tell: Tell
+) -> Machine:
     embedded.make_run_dir(settings.run_dir)
     _make_log_folder(settings.log_folder)
-    ports.claim("PORT", settings.host, settings.port)
-    skipped = _claim_aliases(settings, ports)
+    claim_port(held, "PORT", settings.host, settings.port)
+    skipped = _claim_aliases(settings, held)
     environment = dict(os.environ)
     environment["RUN_DIR"] = str(settings.run_dir)
     if not settings.operator_keys:
@@ -88,12 +90,12 @@ def _prepare(settings: LaunchSettings, stages: StageChoice, ports: Ports, tell: 
     name = _use_certificate(settings, environment)
     parts = Embedded(None, None, None)
     if settings.redis_is_embedded:
-        port = ports.claim("REDIS_PORT", "127.0.0.1", settings.redis_port)
+        port = claim_port(held, "REDIS_PORT", "127.0.0.1", settings.redis_port)
         config, url = embedded.write_redis_config(settings.run_dir, settings.data_dir, port)
         environment["REDIS_URL"] = url
         parts = Embedded(embedded.find_redis_server(), config, None)
     if settings.rooms_are_embedded:
-        port = ports.claim("DEVROOM_PORT", settings.devroom_host, settings.devroom_port)
+        port = claim_port(held, "DEVROOM_PORT", settings.devroom_host, settings.devroom_port)
         key = embedded.room_key(settings.data_dir)
         environment["LIVEKIT_URL"] = f"ws://{reachable(settings.devroom_host)}:{port}"
         environment["LIVEKIT_API_KEY"] = key.key
@@ -101,7 +103,7 @@ def _prepare(settings: LaunchSettings, stages: StageChoice, ports: Ports, tell: 
         tls_port = None
         if settings.tls_cert_file is not None:
             wanted = settings.devroom_tls_port
-            tls_port = ports.claim("DEVROOM_TLS_PORT", settings.devroom_host, wanted)
+            tls_port = claim_port(held, "DEVROOM_TLS_PORT", settings.devroom_host, wanted)
             reached_by = name or reachable(settings.devroom_host)
             if not settings.livekit_public_url:
                 environment["LIVEKIT_PUBLIC_URL"] = f"wss://{reached_by}:{tls_port}"
@@ -132,12 +134,12 @@ def _prepare(settings: LaunchSettings, stages: StageChoice, ports: Ports, tell: 
     return Machine(settings, plan, environment, config_path, url)
 
 
-def _claim_aliases(settings: LaunchSettings, ports: Ports) -> list[PortInUse]:
+def _claim_aliases(settings: LaunchSettings, held: contextlib.ExitStack) -> list[PortInUse]:
     """Before ports are chosen, or one of these could be; what stands against those in use."""
     skipped = []
     for port in alias_ports(settings):
         try:
-            ports.claim("ALIAS_PORTS", settings.host, port)
+            claim_port(held, "ALIAS_PORTS", settings.host, port)
         except PortInUse as error:
             skipped.append(error)
     return skipped

@@ -14,16 +14,15 @@ SLOW = "slow"
 class Collection:
     """One that is slow answers only when it may."""
 
-    def __init__(self, name: str, may_answer: asyncio.Event) -> None:
+    def __init__(self, name: str, library: "Library") -> None:
         self.name = name
         self.closed = False
-        self.asked = asyncio.Event()
-        self._may_answer = may_answer
+        self._library = library
 
     async def retrieve(self, query: str, context: str = "") -> Retrieval:
-        self.asked.set()
         if self.name == SLOW:
-            await self._may_answer.wait()
+            self._library.slow_asked.set()
+            await self._library.slow_may_answer.wait()
         assert not self.closed, f"{self.name} was closed while it was asked"
         return Retrieval(query, (), context=context)
 
@@ -36,13 +35,14 @@ class Library:
 
     def __init__(self, *missing: str) -> None:
         self.opened: list[Collection] = []
+        self.slow_asked = asyncio.Event()
         self.slow_may_answer = asyncio.Event()
         self._missing = missing
 
     def open(self, name: str) -> Collection:
         if name in self._missing:
             raise UnknownCollection(name)
-        self.opened.append(Collection(name, self.slow_may_answer))
+        self.opened.append(Collection(name, self))
         return self.opened[-1]
 
     def still_open(self) -> list[str]:
@@ -74,15 +74,12 @@ async def test_one_that_is_being_read_is_not_closed() -> None:
     await _ask(shelf, "a")
     async with asyncio.TaskGroup() as group:
         group.create_task(_ask(shelf, SLOW))
-        await asyncio.sleep(0)
+        await asyncio.wait_for(library.slow_asked.wait(), 10)
         await _ask(shelf, "b", "c")
-        slow = library.opened[1]
-        await asyncio.wait_for(slow.asked.wait(), 10)
-        await _ask(shelf, "d", "e")
-        assert library.still_open() == [SLOW, "e"]
+        assert library.still_open() == [SLOW, "c"]
         library.slow_may_answer.set()
-    await _ask(shelf, "f")
-    assert library.still_open() == ["f"]
+    await _ask(shelf, "d")
+    assert library.still_open() == ["d"]
     await shelf.aclose()
 
 
